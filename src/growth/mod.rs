@@ -1,0 +1,123 @@
+//! One curve, judged: flat, bounded, unbounded or inconclusive, with its figures.
+
+mod curve;
+
+use serde::{Deserialize, Serialize};
+
+pub use curve::{Axis, Curve, Point};
+
+use crate::sample::Metric;
+
+/// Whether a curve grows without end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It did not grow.
+    Flat,
+    /// It grew, and came to rest.
+    Bounded,
+    /// The run could not decide.
+    Inconclusive,
+    /// It grew and did not slow down.
+    Unbounded,
+}
+
+/// A figure with the interval in which it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The best single figure.
+    pub value: f64,
+    /// The lower end of the 95 % interval.
+    pub low: f64,
+    /// The upper end of the 95 % interval.
+    pub high: f64,
+}
+
+impl Estimate {
+    /// The same estimate in another unit.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        let (a, b) = (self.low * factor, self.high * factor);
+        Self { value: self.value * factor, low: a.min(b), high: a.max(b) }
+    }
+}
+
+/// Whether more cycles can still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// The run goes on if need be.
+    Open,
+    /// This is all there will be.
+    Spent,
+}
+
+/// What is asked of a curve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Question {
+    /// The smallest growth per unit of the axis that anyone cares about (S), in the metric's unit.
+    pub smallest: f64,
+    /// Growth in time without operations, per second, to be taken off first: found by an idle scenario.
+    pub time_driven: Option<Estimate>,
+    /// Operations at which a known cap is reached: no verdict of growth before 1.25 times this.
+    pub expect_cap: Option<u64>,
+    /// Whether more can come.
+    pub budget: Budget,
+}
+
+/// The lowest (for peaks: the highest) value of one cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Floor {
+    /// Which cycle, from 1; pieces of the warm-up are cycle 0.
+    pub cycle: u32,
+    /// When, in seconds of the recording.
+    pub t: f64,
+    /// Where on the axis: operations done, or seconds.
+    pub x: f64,
+    /// The value, growth in time taken off.
+    pub value: f64,
+}
+
+/// The verdict on one curve with everything that led to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Growth {
+    /// Of which metric.
+    pub metric: Metric,
+    /// Per what.
+    pub axis: Axis,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether growth was suspected and not confirmed.
+    pub suspected: bool,
+    /// The cycle at which the verdict stood.
+    pub decided_at: Option<u32>,
+    /// Growth per unit of the axis, over the judged window.
+    pub per_op: Option<Estimate>,
+    /// Growth per hour at the pace of the run.
+    pub per_hour: Option<Estimate>,
+    /// The value before the first operation, warm-up included in the growth after it.
+    pub baseline: f64,
+    /// The last floor.
+    pub last: f64,
+    /// The highest value of all.
+    pub highest: f64,
+    /// The smallest growth per unit of the axis that this run finds with 90 % power (a fit, +-30 %).
+    pub sensitivity: Option<f64>,
+    /// How many more cycles would decide, where that can be said.
+    pub more_cycles: Option<u32>,
+    /// Why, in words a person understands.
+    pub reason: String,
+    /// The floors that were judged.
+    pub floors: Vec<Floor>,
+}
+
+impl Growth {
+    /// Rise from before the first operation to the last floor, in the metric's unit.
+    pub fn growth(&self) -> f64 {
+        self.last - self.baseline
+    }
+
+    /// Whether the gate can act on it.
+    pub fn is_decided(&self) -> bool {
+        self.verdict != Verdict::Inconclusive
+    }
+}

@@ -1,0 +1,102 @@
+//! What happens around the samples, and how a process ended.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Metric, Process};
+
+/// Something that happened during a recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A target is under watch: operation counts start anew when `fresh`.
+    TargetBegins {
+        /// The root process.
+        process: Process,
+        /// Its command line: untrusted text, bounded.
+        command: Vec<String>,
+        /// Whether tidewatch launched it just now.
+        fresh: bool,
+    },
+    /// A target is over.
+    TargetEnds {
+        /// Which.
+        process: Process,
+        /// How, with the evidence.
+        ending: Ending,
+    },
+    /// A process joined the tree.
+    Appeared {
+        /// Which.
+        process: Process,
+        /// Its command name.
+        command: String,
+    },
+    /// A process left the tree.
+    Vanished {
+        /// Which.
+        process: Process,
+    },
+    /// A number cannot be read; told once per reason.
+    Missing {
+        /// Which number.
+        metric: Metric,
+        /// Why, for a person: `permission denied reading /proc/7/fd (run as the same user or root)`.
+        reason: String,
+    },
+    /// The peak (VmHWM) of the tree was set back to its present size.
+    PeakReset,
+    /// Earlier samples were thinned to keep the file within its bound.
+    Thinned {
+        /// Samples of the spans before this point that were dropped.
+        dropped: u64,
+    },
+    /// Something that a reader of the report should know.
+    Note {
+        /// The sentence.
+        text: String,
+    },
+}
+
+/// Why a scenario stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stop", rename_all = "kebab-case")]
+pub enum Stop {
+    /// Every gated metric is decided.
+    Decided,
+    /// All its cycles, its operations or its time are spent.
+    Spent,
+    /// More answers than `max_errors` allows were not the expected ones.
+    Errors,
+    /// The target ended under it.
+    TargetEnded,
+    /// It could not be driven: the sentence says why.
+    Failed {
+        /// What happened, and what to do.
+        reason: String,
+    },
+    /// The user interrupted.
+    Interrupted,
+}
+
+/// How a process ended, and what is known about why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// What the kernel says.
+    pub how: How,
+    /// Whether tidewatch ended it as part of its work (a launched target at the end of its scenario).
+    pub expected: bool,
+    /// Everything that speaks to the cause, a sentence each: the signal explained, OOM kills counted, limits.
+    pub evidence: Vec<String>,
+}
+
+/// What the kernel says of an ended process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// It exited with this code.
+    Exited(i32),
+    /// It was ended by this signal.
+    Signalled(i32),
+    /// Not known: it was not our child and the kernel does not tell (before Linux 6.15).
+    Unknown,
+}

@@ -1,0 +1,191 @@
+//! What a run set out to do, kept in the recording's header so that a report needs nothing else.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Rate, Unit};
+
+/// What was asked of a run, by a scenario file or by the command line. Texts of the user's file appear as
+/// written there, templates unrendered, so that no value of the environment is kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Plan {
+    /// A name for the run: the scenario file's folder, or the target's command.
+    pub name: String,
+    /// Parts of the target, in the order of the file.
+    pub subsystems: Vec<Subsystem>,
+    /// Scenarios in the order in which they run.
+    pub scenarios: Vec<ScenarioPlan>,
+    /// Thresholds for every scenario, as written.
+    pub thresholds: Vec<String>,
+    /// The memory limit to report against, in bytes.
+    pub memory_limit: Option<u64>,
+    /// Seed of everything random in the run.
+    pub seed: u64,
+    /// Which source the floors of memory curves come from.
+    pub memory_source: MemorySource,
+}
+
+/// Where exact memory figures come from: one source per curve, chosen at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemorySource {
+    /// `smaps_rollup`: exact.
+    #[default]
+    SmapsRollup,
+    /// `statm`: cheap; without swap, and approximate on some kernels.
+    Statm,
+}
+
+/// A named part of the target and the rules that recognise it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Subsystem {
+    /// Its name.
+    pub name: String,
+    /// How soon it wants mending when it grows.
+    pub priority: Option<Priority>,
+    /// Where its code is.
+    pub source: Option<String>,
+    /// What is its own.
+    pub owns: SubsystemRules,
+}
+
+/// Patterns (globs) over what belongs to a subsystem.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SubsystemRules {
+    /// Frames of call stacks.
+    pub frames: Vec<String>,
+    /// Gauges that the target exports.
+    pub gauges: Vec<String>,
+    /// Descriptors: `KIND`, `KIND:NAME` or a path.
+    pub fds: Vec<String>,
+    /// Threads and processes by name.
+    pub tasks: Vec<String>,
+}
+
+/// How soon a finding wants mending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Priority {
+    /// At once.
+    P0,
+    /// Soon.
+    P1,
+    /// When there is time.
+    P2,
+}
+
+/// How a scenario loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// One step, many times.
+    Flood,
+    /// Open a session, do a little, leave it.
+    Abandon,
+    /// One session, many edits.
+    LongSession,
+    /// Open, use, close, again.
+    Churn,
+    /// No load: the axis is seconds.
+    Idle,
+    /// Watching only, by `attach` or `run`: the axis is seconds, cycles are time windows.
+    Watch,
+}
+
+/// What a scenario set out to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioPlan {
+    /// Its name.
+    pub name: String,
+    /// How it loads.
+    pub shape: Shape,
+    /// The subsystem that it drives, when the file says so.
+    pub subsystem: Option<String>,
+    /// The steps in one line for a person, as the file writes them.
+    pub steps: Vec<String>,
+    /// Pace, length and number of cycles.
+    pub load: LoadPlan,
+    /// The smallest growth that anyone cares about.
+    pub smallest: Smallest,
+    /// Operations at which a known cap is reached, when the file says so.
+    pub expect_cap: Option<u64>,
+    /// Thresholds of this scenario alone, as written.
+    pub thresholds: Vec<String>,
+    /// Rates of use in production for projections, in the order of the file.
+    pub production: Vec<ProductionRate>,
+}
+
+/// A rate of use in production, with the word the file gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProductionRate {
+    /// `conservative`, `moderate`, `heavy`, `worst` or a word of the user's.
+    pub name: String,
+    /// How often the scenario's operation happens there.
+    pub rate: Rate,
+}
+
+/// Pace, length and number of the cycles of a scenario.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoadPlan {
+    /// Operations per second of an open loop; `None` for a closed loop or no load.
+    pub rate: Option<f64>,
+    /// Workers of a closed loop.
+    pub workers: Option<u32>,
+    /// Warm-up in seconds.
+    pub warmup_s: f64,
+    /// Load of a cycle in seconds, before jitter.
+    pub load_s: f64,
+    /// Load of a cycle in operations, before jitter, where that is what the file gives.
+    pub load_operations: Option<u64>,
+    /// Settling of a cycle in seconds.
+    pub settle_s: f64,
+    /// Fewest cycles.
+    pub min_cycles: u32,
+    /// Most cycles.
+    pub max_cycles: u32,
+}
+
+/// The smallest growth that anyone cares about: per operation, or per second where there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Smallest {
+    /// In bytes.
+    pub memory: f64,
+    /// In things.
+    pub count: f64,
+}
+
+impl Smallest {
+    /// What matters when the file does not say, per operation: 100 B and one in 10,000.
+    pub const PER_OPERATION: Self = Self { memory: 100.0, count: 1e-4 };
+    /// What matters when the file does not say, per second: 1 KiB and one in five seconds.
+    pub const PER_SECOND: Self = Self { memory: 1024.0, count: 0.2 };
+
+    /// The figure for a unit.
+    pub fn of(&self, unit: Unit) -> f64 {
+        match unit {
+            Unit::Bytes => self.memory,
+            Unit::Count => self.count,
+        }
+    }
+}
+
+impl Plan {
+    /// The plan of a scenario by name.
+    pub fn scenario(&self, name: &str) -> Option<&ScenarioPlan> {
+        self.scenarios.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// The subsystem of this name.
+    pub fn subsystem(&self, name: &str) -> Option<&Subsystem> {
+        self.subsystems.iter().find(|subsystem| subsystem.name == name)
+    }
+
+    /// The rules of every subsystem by name.
+    pub fn rules(&self) -> BTreeMap<&str, &SubsystemRules> {
+        self.subsystems.iter().map(|subsystem| (subsystem.name.as_str(), &subsystem.owns)).collect()
+    }
+}
