@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::ledger::{self, Ledger};
 use crate::growth::{Axis, Budget, Curve, Estimate, Growth, Question, Verdict, judge};
 use crate::recording::{Passage, Recording};
-use crate::sample::{Ending, Event, FdKind, MemorySource, Metric, Record, ScenarioPlan, Shape, Stop, Tally};
+use crate::sample::{Border, Ending, Event, FdKind, Mark, MemorySource, Metric, Record, ScenarioPlan, Shape, Stop, Tally};
 
 /// What a recording shows.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Findings {
         let mut time_driven = BTreeMap::new();
         let mut scenarios = Vec::new();
         for passage in recording.passages() {
-            let finding = judge_passage(&passage, recording.header.plan.memory_source, &time_driven);
+            let finding = judge_passage(&passage, &time_driven);
             if passage.plan.shape == Shape::Idle {
                 time_driven.extend(growth_in_time(&finding));
             }
@@ -95,13 +95,12 @@ fn growth_in_time(idle: &ScenarioFinding) -> BTreeMap<Metric, Estimate> {
 
 fn judge_passage(
     passage: &Passage<'_>,
-    source: MemorySource,
     time_driven: &BTreeMap<Metric, Estimate>,
 ) -> ScenarioFinding {
     let growths: Vec<Growth> = metrics(passage.records)
         .into_iter()
         .filter_map(|metric| {
-            let curve = curve(passage.plan.shape, &metric, source, passage.records);
+            let curve = curve(passage, &metric);
             let question = Question {
                 smallest: passage.plan.smallest.of(metric.unit()),
                 time_driven: match axis(passage.plan.shape) {
@@ -126,12 +125,23 @@ fn judge_passage(
     }
 }
 
-/// The curve of a metric in a scenario of this shape.
-pub(crate) fn curve(shape: Shape, metric: &Metric, source: MemorySource, records: &[Record]) -> Curve {
-    match shape {
-        Shape::Watch => Curve::windowed(metric, source, records),
-        _ => Curve::of(metric, axis(shape), source, records),
+/// The curve of a metric in a scenario.
+pub fn curve(passage: &Passage<'_>, metric: &Metric) -> Curve {
+    let source = memory_source(passage.records);
+    match passage.plan.shape {
+        Shape::Watch => Curve::windowed(metric, source, passage.records),
+        shape => Curve::of(metric, axis(shape), source, passage.records),
     }
+}
+
+fn memory_source(records: &[Record]) -> MemorySource {
+    records
+        .iter()
+        .find_map(|record| match record {
+            Record::Mark(Mark { border: Border::ScenarioBegins { memory_source, .. }, .. }) => Some(*memory_source),
+            _ => None,
+        })
+        .unwrap_or_default()
 }
 
 fn operations(record: &Record) -> Option<u64> {

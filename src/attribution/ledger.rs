@@ -147,7 +147,7 @@ fn rows_of(
         let Some(growth) = finding.growth(metric) else { continue };
         let driven = finding.axis() == crate::growth::Axis::Operations;
         if let (true, Some(rate)) = (driven, time_driven.get(metric)) {
-            let points = curve(passage.plan.shape, metric, plan.memory_source, passage.records).points;
+            let points = curve(passage, metric).points;
             let seconds = points.first().zip(growth.floors.last()).map_or(0.0, |(first, last)| last.t - first.t);
             in_time += rate.value * seconds;
         }

@@ -11,6 +11,6 @@ mod owners;
 mod patterns;
 
 pub use census::{Increment, increments};
-pub use findings::{Findings, ScenarioFinding};
+pub use findings::{Findings, ScenarioFinding, curve};
 pub use gauges::GaugeLink;
 pub use ledger::{Ledger, Resource, Row, UNATTRIBUTED};

@@ -6,7 +6,7 @@ use super::threshold::{Comparison, Demand, Statistic, Threshold};
 use crate::attribution::{Findings, Row, ScenarioFinding};
 use crate::exit::ExitCode;
 use crate::growth::{Axis, Growth, Verdict};
-use crate::sample::{Metric, Plan, Shape, Stop};
+use crate::sample::{Inconclusive, Metric, Plan, Shape, Stop};
 use crate::units::Unit;
 
 /// Whether a threshold holds.
@@ -60,6 +60,7 @@ pub fn apply(plan: &Plan, findings: &Findings) -> Gate {
             exit = exit.or(match check.standing {
                 Standing::Held => ExitCode::Held,
                 Standing::Crossed => ExitCode::Crossed,
+                Standing::Undecided if plan.inconclusive == Inconclusive::Passes => ExitCode::Held,
                 Standing::Undecided => ExitCode::Inconclusive,
             });
             checks.push(check);
