@@ -35,7 +35,7 @@ pub(super) fn steps(x: &[f64], y: &[f64], least: f64) -> Vec<Step> {
 /// neighbouring floors too.
 pub(super) fn isolated(x: &[f64], y: &[f64], quantum: f64) -> Vec<Step> {
     let kept = suffix_minima(y);
-    let least = quantum.max(OVER_NOISE * noise(y));
+    let least = least_step(y, quantum);
     let rises = |to: usize| kept.get(to).is_some_and(|value| value - kept[to - 1] > least);
     let alone = |to: &usize| rises(*to) && !(*to > 1 && rises(to - 1)) && !rises(to + 1);
     (1..kept.len()).filter(alone).map(|to| Step { to, x: x[to], height: kept[to] - kept[to - 1] }).collect()
@@ -44,8 +44,13 @@ pub(super) fn isolated(x: &[f64], y: &[f64], quantum: f64) -> Vec<Step> {
 /// A step must be this many standard deviations over the noise.
 const OVER_NOISE: f64 = 5.0;
 
+/// The least height that is a step and not noise.
+pub(super) fn least_step(y: &[f64], quantum: f64) -> f64 {
+    quantum.max(OVER_NOISE * noise(y))
+}
+
 /// The noise from floor to floor, which steps and slow trends hardly touch: the spread of first differences.
-pub(super) fn noise(y: &[f64]) -> f64 {
+fn noise(y: &[f64]) -> f64 {
     let differences: Vec<f64> = y.windows(2).map(|pair| pair[1] - pair[0]).collect();
     sigma_by_mad(&differences).unwrap_or(0.0) / std::f64::consts::SQRT_2
 }

@@ -1,7 +1,7 @@
 //! Has it come to rest? The latest stretch must be long, and bound the growth below what anyone cares about.
 
 use super::looks::RULE_OF_THREE;
-use super::steps::isolated;
+use super::steps::{isolated, least_step, steps};
 use crate::statistics::mann_kendall::rising_chance;
 use crate::statistics::quantile::{median, sigma_by_mad};
 use crate::statistics::{sen, series};
@@ -76,10 +76,7 @@ pub(super) enum Unrest {
 pub(super) fn tail(x: &[f64], y: &[f64], cycles: usize, ground: &Ground) -> Result<Rest, Unrest> {
     let (Some(&now), Some(&origin)) = (x.last(), y.first()) else { return Err(Unrest::TooShort) };
     let alone = isolated(x, y, ground.quantum);
-    let needed = match alone.as_slice() {
-        [.., before, last] => GAPS * (last.x - before.x),
-        _ => 0.0,
-    };
+    let needed = rest_after_steps(x, y, ground);
     let step = median(&alone.iter().map(|step| step.height).collect::<Vec<_>>()).unwrap_or(0.0).max(ground.quantum);
     let mut unrest = Unrest::TooShort;
     for share in SHARES {
@@ -105,6 +102,17 @@ pub(super) fn tail(x: &[f64], y: &[f64], cycles: usize, ground: &Ground) -> Resu
         }
     }
     Err(unrest)
+}
+
+/// How long it must rest after its last two steps, so that a third, after twice the time, would have been seen. Steps that
+/// together come to less than half of what matters per unit of the axis ask for nothing: so would all that follow.
+fn rest_after_steps(x: &[f64], y: &[f64], ground: &Ground) -> f64 {
+    match steps(x, y, least_step(y, ground.quantum)).as_slice() {
+        [.., before, last] if last.height > CREEP_SHARE * ground.smallest * (last.x - before.x) => {
+            GAPS * (last.x - before.x)
+        }
+        _ => 0.0,
+    }
 }
 
 /// The bound on the growth in one stretch, and whether it creeps.
