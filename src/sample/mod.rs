@@ -255,6 +255,8 @@ pub enum Border {
     ScenarioBegins {
         /// Its name; the plan in the header tells the rest.
         scenario: String,
+        /// Where the floors of its memory curves come from.
+        memory_source: MemorySource,
     },
     /// A phase begins and lasts until the next border.
     PhaseBegins {

@@ -23,8 +23,19 @@ pub struct Plan {
     pub memory_limit: Option<u64>,
     /// Seed of everything random in the run.
     pub seed: u64,
-    /// Which source the floors of memory curves come from.
-    pub memory_source: MemorySource,
+    /// What an inconclusive run counts as.
+    pub inconclusive: Inconclusive,
+}
+
+/// What an inconclusive run counts as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inconclusive {
+    /// It has an exit code of its own.
+    #[default]
+    Fails,
+    /// It passes (`--inconclusive pass`).
+    Passes,
 }
 
 /// Where exact memory figures come from: one source per curve, chosen at the start.

@@ -1,0 +1,189 @@
+//! Every scenario of a recording, judged.
+
+use std::collections::BTreeMap;
+
+use super::ledger::{self, Ledger};
+use crate::growth::{Axis, Budget, Curve, Estimate, Growth, Question, Verdict, judge};
+use crate::recording::{Passage, Recording};
+use crate::sample::{Border, Ending, Event, FdKind, Mark, MemorySource, Metric, Record, ScenarioPlan, Shape, Stop, Tally};
+
+/// What a recording shows.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    /// Each scenario in the order in which it ran.
+    pub scenarios: Vec<ScenarioFinding>,
+    /// What grew, by subsystem: one ledger for each resource.
+    pub ledgers: Vec<Ledger>,
+    /// Numbers that could not be read, with the reason.
+    pub missing: BTreeMap<Metric, String>,
+}
+
+/// One scenario, judged.
+#[derive(Clone, Debug)]
+pub struct ScenarioFinding {
+    /// What it set out to do.
+    pub plan: ScenarioPlan,
+    /// Every metric that was seen, the gated ones first.
+    pub growths: Vec<Growth>,
+    /// How it stopped; `None` when the recording was cut.
+    pub stop: Option<Stop>,
+    /// What its operations came to.
+    pub tally: Tally,
+    /// Cycles that were finished.
+    pub cycles: u32,
+    /// Operations from the start of the target (or of the scenario, where the target stays).
+    pub operations: u64,
+    /// How the target ended, when it ended under the scenario.
+    pub ending: Option<Ending>,
+}
+
+impl ScenarioFinding {
+    /// The verdict on one metric.
+    pub fn growth(&self, metric: &Metric) -> Option<&Growth> {
+        self.growths.iter().find(|growth| growth.metric == *metric)
+    }
+
+    /// What growth is counted against.
+    pub fn axis(&self) -> Axis {
+        axis(self.plan.shape)
+    }
+
+    /// The gated metrics that grow without end.
+    pub fn unbounded(&self) -> impl Iterator<Item = &Growth> {
+        self.growths.iter().filter(|growth| growth.verdict == Verdict::Unbounded && Metric::GATED.contains(&growth.metric))
+    }
+}
+
+/// What growth is counted against in a scenario of this shape.
+pub(crate) fn axis(shape: Shape) -> Axis {
+    match shape {
+        Shape::Idle | Shape::Watch => Axis::Seconds,
+        Shape::Flood | Shape::Abandon | Shape::LongSession | Shape::Churn => Axis::Operations,
+    }
+}
+
+impl Findings {
+    /// Judges every scenario of a recording and draws up the ledgers.
+    pub fn of(recording: &Recording) -> Self {
+        let mut time_driven = BTreeMap::new();
+        let mut scenarios = Vec::new();
+        for passage in recording.passages() {
+            let finding = judge_passage(&passage, &time_driven);
+            if passage.plan.shape == Shape::Idle {
+                time_driven.extend(growth_in_time(&finding));
+            }
+            scenarios.push(finding);
+        }
+        let ledgers = ledger::draw_up(recording, &scenarios, &time_driven);
+        Self { scenarios, ledgers, missing: missing(recording) }
+    }
+
+    /// The ledger rows that grow without end, over all resources.
+    pub fn unbounded_rows(&self) -> impl Iterator<Item = &ledger::Row> {
+        self.ledgers.iter().flat_map(|ledger| &ledger.rows).filter(|row| row.verdict == Verdict::Unbounded)
+    }
+}
+
+/// Growth per second of the metrics that climb with no load.
+fn growth_in_time(idle: &ScenarioFinding) -> BTreeMap<Metric, Estimate> {
+    idle.growths
+        .iter()
+        .filter(|growth| growth.verdict == Verdict::Unbounded)
+        .filter_map(|growth| Some((growth.metric.clone(), growth.per_op?)))
+        .collect()
+}
+
+fn judge_passage(
+    passage: &Passage<'_>,
+    time_driven: &BTreeMap<Metric, Estimate>,
+) -> ScenarioFinding {
+    let growths: Vec<Growth> = metrics(passage.records)
+        .into_iter()
+        .filter_map(|metric| {
+            let curve = curve(passage, &metric);
+            let question = Question {
+                smallest: passage.plan.smallest.of(metric.unit()),
+                time_driven: match axis(passage.plan.shape) {
+                    Axis::Operations => time_driven.get(&metric).copied(),
+                    Axis::Seconds => None,
+                },
+                expect_cap: passage.plan.expect_cap,
+                budget: Budget::Spent,
+            };
+            (!curve.points.is_empty()).then(|| judge(&curve, &question))
+        })
+        .collect();
+    let (stop, tally) = passage.end.map_or((None, Tally::default()), |(stop, tally)| (Some(stop.clone()), tally.clone()));
+    ScenarioFinding {
+        plan: passage.plan.clone(),
+        cycles: growths.iter().filter_map(|growth| growth.floors.last()).map(|floor| floor.cycle).max().unwrap_or(0),
+        operations: passage.records.iter().filter_map(operations).max().unwrap_or(0),
+        growths,
+        stop,
+        tally,
+        ending: passage.records.iter().rev().find_map(unexpected_end),
+    }
+}
+
+/// The curve of a metric in a scenario.
+pub fn curve(passage: &Passage<'_>, metric: &Metric) -> Curve {
+    let source = memory_source(passage.records);
+    match passage.plan.shape {
+        Shape::Watch => Curve::windowed(metric, source, passage.records),
+        shape => Curve::of(metric, axis(shape), source, passage.records),
+    }
+}
+
+fn memory_source(records: &[Record]) -> MemorySource {
+    records
+        .iter()
+        .find_map(|record| match record {
+            Record::Mark(Mark { border: Border::ScenarioBegins { memory_source, .. }, .. }) => Some(*memory_source),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+fn operations(record: &Record) -> Option<u64> {
+    match record {
+        Record::Sample(sample) => Some(sample.operations),
+        Record::Mark(mark) => Some(mark.operations),
+        Record::Detail(_) | Record::Event { .. } => None,
+    }
+}
+
+fn unexpected_end(record: &Record) -> Option<Ending> {
+    match record {
+        Record::Event { event: Event::TargetEnds { ending, .. }, .. } if !ending.expected => Some(ending.clone()),
+        _ => None,
+    }
+}
+
+/// The metrics to judge: the gated ones, then whatever else the records hold.
+fn metrics(records: &[Record]) -> Vec<Metric> {
+    let mut kinds = std::collections::BTreeSet::<FdKind>::new();
+    let mut gauges = std::collections::BTreeSet::<&str>::new();
+    for record in records {
+        if let Record::Detail(detail) = record {
+            kinds.extend(detail.descriptors.iter().flat_map(|descriptors| descriptors.by_kind.keys()));
+            gauges.extend(detail.gauges.keys().map(String::as_str));
+        }
+    }
+    Metric::GATED
+        .into_iter()
+        .chain([Metric::Tasks, Metric::Rss, Metric::Heap, Metric::Stack, Metric::File, Metric::Cgroup("current".into())])
+        .chain(kinds.into_iter().map(Metric::FdsOf))
+        .chain(gauges.into_iter().map(|name| Metric::Gauge(name.to_owned())))
+        .collect()
+}
+
+fn missing(recording: &Recording) -> BTreeMap<Metric, String> {
+    recording
+        .records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Event { event: Event::Missing { metric, reason }, .. } => Some((metric.clone(), reason.clone())),
+            _ => None,
+        })
+        .collect()
+}

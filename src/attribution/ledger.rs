@@ -1,0 +1,198 @@
+//! What grew, by subsystem; each ledger sums to the whole.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::findings::{ScenarioFinding, curve};
+use super::owners::{self, Part};
+use crate::growth::{Estimate, Growth, Verdict};
+use crate::recording::{Passage, Recording};
+use crate::sample::{Metric, Plan, Priority};
+use crate::units::Unit;
+
+/// The row of what no rule claims.
+pub const UNATTRIBUTED: &str = "unattributed";
+
+/// What a ledger keeps account of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resource {
+    /// Private and shared memory, in bytes.
+    Memory,
+    /// Descriptors.
+    Descriptors,
+    /// OS threads.
+    Threads,
+    /// Children, zombies and orphans.
+    Processes,
+    /// The highest memory within a cycle, in bytes: a resource apart, since it is given back.
+    Peak,
+}
+
+impl Resource {
+    /// Every resource in the order of a report.
+    pub const ALL: [Self; 5] = [Self::Memory, Self::Descriptors, Self::Threads, Self::Processes, Self::Peak];
+
+    /// The metrics that make it up.
+    pub fn metrics(self) -> &'static [Metric] {
+        match self {
+            Self::Memory => &[Metric::Private, Metric::Shared],
+            Self::Descriptors => &[Metric::Fds],
+            Self::Threads => &[Metric::Threads],
+            Self::Processes => &[Metric::Children, Metric::Zombies, Metric::Orphans],
+            Self::Peak => &[Metric::Peak],
+        }
+    }
+
+    /// What it is counted in.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Memory | Self::Peak => Unit::Bytes,
+            Self::Descriptors | Self::Threads | Self::Processes => Unit::Count,
+        }
+    }
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Descriptors => "descriptors",
+            Self::Threads => "threads",
+            Self::Processes => "processes",
+            Self::Peak => "peak memory",
+        }
+    }
+}
+
+/// The account of one resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ledger {
+    /// Of what.
+    pub resource: Resource,
+    /// The rows: unbounded ones first, then by size.
+    pub rows: Vec<Row>,
+    /// The growth that was measured, all scenarios together.
+    pub total: f64,
+}
+
+/// One increment and its owner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The owner.
+    pub subsystem: String,
+    /// Of which metric.
+    pub metric: Metric,
+    /// The scenario that showed it; several for growth in time.
+    pub scenario: String,
+    /// How much, in the metric's unit.
+    pub growth: f64,
+    /// Whether it ends.
+    pub verdict: Verdict,
+    /// How soon it wants mending.
+    pub priority: Option<Priority>,
+    /// Where its code is, as the scenario file says.
+    pub source: Option<String>,
+    /// Growth per operation (per second where nothing is driven).
+    pub per_op: Option<Estimate>,
+    /// Items that the subsystem counts itself and how much one costs.
+    pub items: Option<Items>,
+    /// What speaks for it, a sentence each: untrusted names inside.
+    pub evidence: Vec<String>,
+}
+
+/// `count x each = growth`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Items {
+    /// What is counted: a gauge's name, or `operations`.
+    pub of: String,
+    /// How many more there were at the end.
+    pub count: f64,
+    /// How much one costs in the metric's unit.
+    pub each: f64,
+}
+
+/// Draws up one ledger for each resource.
+pub(super) fn draw_up(
+    recording: &Recording,
+    findings: &[ScenarioFinding],
+    time_driven: &BTreeMap<Metric, Estimate>,
+) -> Vec<Ledger> {
+    let passages = recording.passages();
+    Resource::ALL
+        .into_iter()
+        .map(|resource| {
+            let mut rows: Vec<Row> = resource
+                .metrics()
+                .iter()
+                .flat_map(|metric| rows_of(metric, recording, &passages, findings, time_driven))
+                .collect();
+            rows.sort_by(|a, b| b.verdict.cmp(&a.verdict).then(b.growth.total_cmp(&a.growth)));
+            Ledger { resource, total: rows.iter().map(|row| row.growth).sum(), rows }
+        })
+        .collect()
+}
+
+fn rows_of(
+    metric: &Metric,
+    recording: &Recording,
+    passages: &[Passage<'_>],
+    findings: &[ScenarioFinding],
+    time_driven: &BTreeMap<Metric, Estimate>,
+) -> Vec<Row> {
+    let plan = &recording.header.plan;
+    let mut rows = Vec::new();
+    let mut in_time = 0.0;
+    for (passage, finding) in passages.iter().zip(findings) {
+        let Some(growth) = finding.growth(metric) else { continue };
+        let driven = finding.axis() == crate::growth::Axis::Operations;
+        if let (true, Some(rate)) = (driven, time_driven.get(metric)) {
+            let points = curve(passage, metric).points;
+            let seconds = points.first().zip(growth.floors.last()).map_or(0.0, |(first, last)| last.t - first.t);
+            in_time += rate.value * seconds;
+        }
+        let parts = owners::parts(plan, finding, growth, passage.records);
+        let whole: f64 = parts.iter().map(|part| part.amount).sum();
+        rows.extend(parts.into_iter().map(|part| row(plan, finding, growth, part, whole)));
+    }
+    if in_time != 0.0 {
+        add_growth_in_time(&mut rows, metric, in_time, findings);
+    }
+    rows.retain(|row| row.growth != 0.0);
+    rows
+}
+
+fn row(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, part: Part, whole: f64) -> Row {
+    let owner = plan.subsystem(&part.owner);
+    // A tenth of the growth at least, else the verdict on the whole says little about the part.
+    let verdict = if part.amount.abs() >= 0.1 * whole.abs() { growth.verdict } else { Verdict::Inconclusive };
+    let share = if whole == 0.0 { 1.0 } else { part.amount / whole };
+    Row {
+        subsystem: part.owner,
+        metric: growth.metric.clone(),
+        scenario: finding.plan.name.clone(),
+        growth: part.amount,
+        verdict,
+        priority: owner.and_then(|owner| owner.priority),
+        source: owner.and_then(|owner| owner.source.clone()),
+        per_op: growth.per_op.map(|per_op| per_op.scaled(share)),
+        items: part.items,
+        evidence: part.evidence,
+    }
+}
+
+/// Growth in time that went on under the other scenarios goes to the row of the idle scenario that found it.
+fn add_growth_in_time(rows: &mut [Row], metric: &Metric, amount: f64, findings: &[ScenarioFinding]) {
+    let found_by = findings.iter().find(|finding| {
+        finding.axis() == crate::growth::Axis::Seconds
+            && finding.growth(metric).is_some_and(|growth| growth.verdict == Verdict::Unbounded)
+    });
+    let row = found_by.and_then(|finding| rows.iter_mut().find(|row| row.scenario == finding.plan.name));
+    if let Some(row) = row {
+        row.growth += amount;
+        row.evidence.push(format!(
+            "time-driven: {} of it rose under the other scenarios, and was taken off their curves",
+            metric.unit().show(amount)
+        ));
+    }
+}

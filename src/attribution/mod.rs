@@ -1,0 +1,16 @@
+//! Which subsystem grew: every scenario judged, and each increment given exactly one owner.
+//!
+//! Works from a recording alone. The ledgers add up: the rows of a resource, `unattributed` included, sum to
+//! the growth that was measured.
+
+mod census;
+mod findings;
+mod gauges;
+mod ledger;
+mod owners;
+mod patterns;
+
+pub use census::{Increment, increments};
+pub use findings::{Findings, ScenarioFinding, curve};
+pub use gauges::GaugeLink;
+pub use ledger::{Ledger, Resource, Row, UNATTRIBUTED};

@@ -1,0 +1,143 @@
+//! Who owns an increment: the first of a descriptor or task pattern, the single growing gauge, the scenario's
+//! subsystem, and at last nobody.
+
+use super::census::{Increment, increments};
+use super::findings::ScenarioFinding;
+use super::gauges::{GaugeLink, links};
+use super::ledger::{Items, UNATTRIBUTED};
+use super::patterns::{Pattern, fits_descriptor};
+use crate::growth::{Axis, Growth};
+use crate::sample::{Metric, Plan, Record, Subsystem};
+
+/// A part of a scenario's growth in one metric, with its owner.
+pub struct Part {
+    pub owner: String,
+    pub amount: f64,
+    pub items: Option<Items>,
+    pub evidence: Vec<String>,
+}
+
+/// Splits a scenario's growth in one metric among its owners; the parts sum to it.
+pub fn parts(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, records: &[Record]) -> Vec<Part> {
+    let whole = growth.growth();
+    let changed = increments(&growth.metric, records);
+    let mut parts = by_pattern(plan, growth, whole, &changed);
+    let rest = whole - parts.iter().map(|part| part.amount).sum::<f64>();
+    // Growth on the whole while a part shrank, or the reverse, leaves a rest too: nothing is rounded away.
+    if rest.abs() > f64::EPSILON * whole.abs() || parts.is_empty() {
+        parts.push(by_gauge_or_scenario(plan, finding, growth, rest, &changed));
+    }
+    parts
+}
+
+fn by_pattern(plan: &Plan, growth: &Growth, whole: f64, changed: &[Increment]) -> Vec<Part> {
+    if whole <= 0.0 {
+        return Vec::new();
+    }
+    let mut claimed: Vec<(&Subsystem, Vec<&Increment>)> = Vec::new();
+    for increment in changed.iter().filter(|increment| increment.by > 0) {
+        let owner = plan.subsystems.iter().find(|subsystem| owns(subsystem, &growth.metric, &increment.name));
+        if let Some(owner) = owner {
+            match claimed.iter_mut().find(|(subsystem, _)| subsystem.name == owner.name) {
+                Some((_, list)) => list.push(increment),
+                None => claimed.push((owner, vec![increment])),
+            }
+        }
+    }
+    let sum = |list: &[&Increment]| list.iter().map(|increment| increment.by as f64).sum::<f64>();
+    let all: f64 = claimed.iter().map(|(_, list)| sum(list)).sum();
+    // A census is taken at another moment than a floor: what it claims is cut to what was measured.
+    let cut = if all > whole { whole / all } else { 1.0 };
+    claimed
+        .into_iter()
+        .map(|(subsystem, list)| Part {
+            owner: subsystem.name.clone(),
+            amount: sum(&list) * cut,
+            items: None,
+            evidence: vec![format!("its pattern: {}", named(list.iter().copied()))],
+        })
+        .collect()
+}
+
+fn owns(subsystem: &Subsystem, metric: &Metric, name: &str) -> bool {
+    match metric {
+        Metric::Fds => subsystem.owns.fds.iter().any(|rule| fits_descriptor(rule, name)),
+        Metric::Threads | Metric::Children | Metric::Zombies | Metric::Orphans => {
+            subsystem.owns.tasks.iter().any(|rule| Pattern::new(rule).fits(name))
+        }
+        _ => false,
+    }
+}
+
+fn by_gauge_or_scenario(
+    plan: &Plan,
+    finding: &ScenarioFinding,
+    growth: &Growth,
+    rest: f64,
+    changed: &[Increment],
+) -> Part {
+    let linked = links(plan, finding, growth);
+    let mut evidence: Vec<String> = linked.iter().map(gauge_sentence(growth)).collect();
+    let grown: Vec<&Increment> = changed.iter().filter(|increment| increment.by > 0).take(4).collect();
+    if !grown.is_empty() && growth.metric.unit() == crate::units::Unit::Count {
+        evidence.push(format!("more at the end than at the start: {}", named(grown.into_iter())));
+    } else if !grown.is_empty() {
+        let kinds: Vec<String> = grown
+            .iter()
+            .map(|increment| format!("{} +{}", increment.name, growth.metric.unit().show(increment.by as f64)))
+            .collect();
+        evidence.push(format!("by kind of mapping: {}", kinds.join(", ")));
+    }
+    let owner = owner(&linked, finding.plan.subsystem.as_deref());
+    if finding.plan.subsystem.as_deref() == Some(owner.as_str()) && finding.axis() == Axis::Operations {
+        evidence.push(format!("scenario {} drives it and nothing else", finding.plan.name));
+    }
+    Part { items: items(&linked, finding, growth, rest), owner, amount: rest, evidence }
+}
+
+/// The owner of all linked gauges if it is one, the scenario's subsystem where no gauge speaks, both names
+/// where they cannot be told apart.
+fn owner(linked: &[GaugeLink], scenario: Option<&str>) -> String {
+    let mut names: Vec<&str> = linked.iter().map(|link| link.subsystem.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    match (names.as_slice(), scenario) {
+        ([], Some(subsystem)) => subsystem.to_owned(),
+        ([], None) => UNATTRIBUTED.to_owned(),
+        ([one], _) => (*one).to_owned(),
+        // The scenario drives one of them: the others grow along with it.
+        (several, Some(subsystem)) if several.contains(&subsystem) => subsystem.to_owned(),
+        (several, _) => format!("{}: not separable here", several.join(" + ")),
+    }
+}
+
+fn items(linked: &[GaugeLink], finding: &ScenarioFinding, growth: &Growth, rest: f64) -> Option<Items> {
+    if let [link] = linked
+        && growth.metric.unit() == crate::units::Unit::Bytes
+    {
+        return Some(Items { of: link.gauge.clone(), count: link.growth, each: link.per_item });
+    }
+    let operations = finding.operations as f64;
+    (finding.axis() == Axis::Operations && operations > 0.0).then(|| Items {
+        of: "operations".into(),
+        count: operations,
+        each: growth.per_op.map_or(rest / operations, |per_op| per_op.value),
+    })
+}
+
+fn gauge_sentence(growth: &Growth) -> impl Fn(&GaugeLink) -> String {
+    let unit = growth.metric.unit();
+    move |link| {
+        format!(
+            "gauge {} rose by {} along with it (r = {:.3}): {} each",
+            link.gauge,
+            crate::units::show_count(link.growth),
+            link.correlation,
+            unit.show(link.per_item)
+        )
+    }
+}
+
+fn named<'a>(list: impl Iterator<Item = &'a Increment>) -> String {
+    list.map(|increment| format!("+{} {}", increment.by, increment.name)).collect::<Vec<_>>().join(", ")
+}

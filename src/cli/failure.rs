@@ -1,0 +1,34 @@
+//! An error on its way out: what a person is told, and the exit code.
+
+use crate::exit::ExitCode;
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    code: ExitCode,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    /// The words or the file are wrong; nothing was started.
+    pub fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: ExitCode::Usage, error: error.into() }
+    }
+
+    /// The target or the machine refused.
+    pub fn target(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: ExitCode::Target, error: error.into() }
+    }
+
+    /// With a code of its own.
+    pub fn with_code(code: ExitCode, error: impl Into<anyhow::Error>) -> Self {
+        Self { code, error: error.into() }
+    }
+
+    /// Tells the person and hands out the exit code.
+    #[expect(clippy::print_stderr, reason = "this is where errors reach the person")]
+    pub fn tell(self) -> ExitCode {
+        eprintln!("tidewatch: {:#}", self.error);
+        self.code
+    }
+}

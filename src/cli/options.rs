@@ -1,0 +1,113 @@
+//! Words that several commands share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+
+use super::failure::Failure;
+use crate::gate::Threshold;
+use crate::sample::Inconclusive;
+use crate::units::parse_duration;
+
+/// How a run is recorded and told.
+#[derive(Debug, Args)]
+pub struct Recorded {
+    /// Time between two samples (from 10ms)
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = interval)]
+    pub interval: Duration,
+    /// The run's folder [default: tidewatch-runs/<time>-<name>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print summary.json on stdout instead of the table
+    #[arg(long)]
+    pub json: bool,
+    /// What an inconclusive run counts as
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = InconclusiveWord::Fail)]
+    pub inconclusive: InconclusiveWord,
+}
+
+/// What an inconclusive run counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InconclusiveWord {
+    /// It exits with 4
+    Fail,
+    /// It exits with 0
+    Pass,
+}
+
+impl From<InconclusiveWord> for Inconclusive {
+    fn from(word: InconclusiveWord) -> Self {
+        match word {
+            InconclusiveWord::Fail => Self::Fails,
+            InconclusiveWord::Pass => Self::Passes,
+        }
+    }
+}
+
+/// How long to watch, and what must hold.
+#[derive(Debug, Args)]
+pub struct Watched {
+    /// How long to watch [default: until the target ends or Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub length: Option<Duration>,
+    /// What must hold, like 'private.per_hour < 5MB' (repeatable) [default: nothing grows without end]
+    #[arg(long = "threshold", value_name = "EXPRESSION")]
+    pub thresholds: Vec<String>,
+}
+
+impl Watched {
+    /// The thresholds, each known to be one.
+    pub fn checked_thresholds(&self) -> Result<Vec<String>, Failure> {
+        for text in &self.thresholds {
+            text.parse::<Threshold>().with_context(|| format!("--threshold '{text}'")).map_err(Failure::usage)?;
+        }
+        Ok(self.thresholds.clone())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval < Duration::from_millis(10) {
+        return Err("the shortest interval is 10ms: below that, watching would hurt".into());
+    }
+    if interval > Duration::from_secs(3600) {
+        return Err("the longest interval is 1h".into());
+    }
+    Ok(interval)
+}
+
+/// The run's folder: made now, so that an unwritable place is told before anything starts.
+pub fn run_folder(out: Option<&PathBuf>, name: &str) -> Result<PathBuf, Failure> {
+    let folder = match out {
+        Some(folder) => folder.clone(),
+        None => default_folder(name),
+    };
+    if folder.join(crate::recording::FILE_NAME).exists() {
+        return Err(Failure::usage(anyhow!(
+            "{} holds a recording already; name another folder with --out",
+            folder.display()
+        )));
+    }
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("could not make the run's folder {}; name another with --out", folder.display()))
+        .map_err(Failure::target)?;
+    folder.canonicalize().context("the run's folder cannot be found again").map_err(Failure::target)
+}
+
+/// `tidewatch-runs/<time>-<name>`, with a number behind it where two runs begin within a second.
+fn default_folder(name: &str) -> PathBuf {
+    let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(plain).take(60).collect();
+    let numbered = |n: u32| if n == 1 { String::new() } else { format!("-{n}") };
+    (1..)
+        .map(|n| PathBuf::from("tidewatch-runs").join(format!("{time}-{name}{}", numbered(n))))
+        .find(|folder| !folder.exists())
+        .unwrap_or_else(|| PathBuf::from("tidewatch-runs").join(name))
+}

@@ -1,0 +1,1 @@
+//! Texts that change from one operation to the next.
