@@ -64,7 +64,7 @@ impl Recording {
 fn begun_scenario(record: &Record) -> Option<&str> {
     match record {
         Record::Mark(mark) => match &mark.border {
-            Border::ScenarioBegins { scenario } => Some(scenario),
+            Border::ScenarioBegins { scenario, .. } => Some(scenario),
             _ => None,
         },
         _ => None,

@@ -54,7 +54,7 @@ fn remark_on(recording: &mut Recording) {
     }
     for record in &recording.records {
         if let Record::Mark(mark) = record
-            && let Border::ScenarioBegins { scenario } = &mark.border
+            && let Border::ScenarioBegins { scenario, .. } = &mark.border
             && recording.header.plan.scenario(scenario).is_none()
         {
             recording.remarks.push(format!("scenario `{scenario}` is not in the header's plan and is left out"));

@@ -11,7 +11,8 @@ use any::any_record;
 
 use super::*;
 use crate::sample::{
-    Border, Detail, Ending, Event, How, LoadPlan, Mark, Moment, Phase, Process, Sample, Shape, Smallest, Tally,
+    Border, Detail, Ending, Event, How, LoadPlan, Mark, MemorySource, Moment, Phase, Process, Sample, Shape, Smallest,
+    Tally,
 };
 
 fn plan(name: &str) -> ScenarioPlan {
@@ -58,7 +59,7 @@ fn mark(at: u64, border: Border) -> Record {
 }
 
 fn begins(at: u64, name: &str) -> Record {
-    mark(at, Border::ScenarioBegins { scenario: name.into() })
+    mark(at, Border::ScenarioBegins { scenario: name.into(), memory_source: MemorySource::SmapsRollup })
 }
 
 fn ends(at: u64, name: &str) -> Record {

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use crate::sample::{
-    Border, Cgroup, Descriptors, Detail, Ending, Event, FdKind, FdTarget, How, Mappings, Mark, Memory, Metric, Moment,
-    Named, Phase, Process, ProcessMemory, Record, Sample, Stop, Tally, TreeCounts,
+    Border, Cgroup, Descriptors, Detail, Ending, Event, FdKind, FdTarget, How, Mappings, Mark, Memory, MemorySource,
+    Metric, Moment, Named, Phase, Process, ProcessMemory, Record, Sample, Stop, Tally, TreeCounts,
 };
 
 fn text() -> impl Strategy<Value = String> {
@@ -127,7 +127,8 @@ fn any_tally() -> impl Strategy<Value = Tally> {
 fn any_border() -> impl Strategy<Value = Border> {
     let phases = prop::sample::select(vec![Phase::Warmup, Phase::Load, Phase::Settle]);
     prop_oneof![
-        text().prop_map(|scenario| Border::ScenarioBegins { scenario }),
+        (text(), prop::sample::select(vec![MemorySource::SmapsRollup, MemorySource::Statm]))
+            .prop_map(|(scenario, memory_source)| Border::ScenarioBegins { scenario, memory_source }),
         (phases, any::<u32>()).prop_map(|(phase, cycle)| Border::PhaseBegins { phase, cycle }),
         (text(), any_stop(), any_tally()).prop_map(|(scenario, stop, tally)| Border::ScenarioEnds {
             scenario,
