@@ -1,8 +1,27 @@
 //! Samples on disk: one JSON line each, readable after any end of the program that wrote them.
+//!
+//! A recording is one file, `recording.jsonl`, in the folder of its run: a [`Header`], then [`Record`]s in the
+//! order in which things happened, then a [`Footer`] if the run came to an end in order. `docs/recording-format.md`
+//! describes the lines. Nothing here judges what the numbers mean, and nothing here touches a live process.
+
+mod error;
+mod format;
+mod passages;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod thin;
+mod writer;
 
 use serde::{Deserialize, Serialize};
 
 use crate::sample::{Moment, Plan, Record, ScenarioPlan, Stop, Tally};
+
+pub use error::RecordingError;
+pub use format::{FILE_NAME, FORMAT};
+pub use passages::Target;
+pub use reader::read;
+pub use writer::{SizeBound, Writer};
 
 /// The first line of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
