@@ -17,4 +17,5 @@ pub mod exit;
 pub mod growth;
 pub mod recording;
 pub mod sample;
+pub mod scenario;
 pub mod units;

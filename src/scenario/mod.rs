@@ -14,7 +14,7 @@ use crate::sample::{Plan, ScenarioPlan};
 
 pub mod template;
 
-use template::Template;
+use template::{Fixed, Template};
 
 /// A scenario file, understood.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Script {
     pub scenarios: Vec<Scenario>,
     /// Hosts other than this machine that the file allows by name.
     pub allow_remote: Vec<String>,
+    /// Values for the templates that hold for the whole run; the ready pattern adds its captures.
+    pub fixed: Fixed,
     /// Every threshold with the place where it stands: the gate reads the expressions.
     pub thresholds: Vec<ThresholdText>,
 }
