@@ -190,6 +190,11 @@ impl Template {
         })
     }
 
+    /// Whether rendering needs a captured value of this name.
+    pub fn needs(&self, captured: &str) -> bool {
+        self.names.iter().any(|name| matches!(name, Name::Captured(name) if name == captured))
+    }
+
     /// The text for one operation.
     pub fn render<'a>(&'a self, values: &Values<'_>) -> Result<Cow<'a, str>, TemplateError> {
         match &self.form {
