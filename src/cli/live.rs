@@ -101,7 +101,7 @@ fn until_signalled() -> std::io::Result<impl Future<Output = ()>> {
 /// What a person is told when the target cannot be found or started.
 pub fn target_failure(error: TargetError) -> Failure {
     match error.blame() {
-        Blame::Words => Failure::usage(error),
+        Blame::CommandLine => Failure::usage(error),
         Blame::Target => Failure::target(error),
     }
 }
