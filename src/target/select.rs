@@ -93,6 +93,7 @@ fn mentions(row: &Row, part: &str) -> bool {
 }
 
 /// The members of a set whose parent is not in it.
+#[cfg(any(test, target_os = "linux"))]
 pub(crate) fn roots(members: &[(u32, u32)]) -> Vec<u32> {
     let pids: HashSet<u32> = members.iter().map(|&(pid, _)| pid).collect();
     members.iter().filter(|(pid, ppid)| pid == ppid || !pids.contains(ppid)).map(|&(pid, _)| pid).collect()

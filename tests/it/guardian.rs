@@ -294,6 +294,34 @@ fn kill_minus_nine_of_the_launcher_leaves_nothing() {
 }
 
 #[test]
+fn kill_minus_nine_at_any_moment_leaves_nothing() {
+    for moment in 0..12_u64 {
+        let folder = tempfile::tempdir().expect("dir");
+        let mut launcher = Command::new(std::env::current_exe().expect("this binary"))
+            .args(["--exact", "guardian::launcher_that_is_killed"])
+            .env(LAUNCHER, folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("launcher");
+        // Not a wait for something: moments before, in and after the launch are what is tried.
+        std::thread::sleep(Duration::from_millis(moment * 3));
+        launcher.kill().expect("kill -9");
+        launcher.wait().expect("collected");
+        until("nothing that was launched is left", || !is_anyone_marked(folder.path()));
+    }
+}
+
+/// Whether a process has the launcher's mark in its environment, which all that was launched inherits.
+fn is_anyone_marked(folder: &Path) -> bool {
+    let mark = format!("{LAUNCHER}={}", folder.to_str().expect("utf-8"));
+    std::fs::read_dir("/proc").expect("proc").filter_map(Result::ok).any(|entry| {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        environment.split(|&b| b == 0).any(|variable| variable == mark.as_bytes())
+    })
+}
+
+#[test]
 fn kill_minus_nine_of_the_guardian_takes_the_target_along() {
     let folder = tempfile::tempdir().expect("dir");
     let mut launched = start("sleep 1000 & echo near=$!; wait", folder.path());
