@@ -12,6 +12,8 @@ use regex::Regex;
 
 use crate::sample::{Plan, ScenarioPlan};
 
+pub mod drivers;
+pub mod engine;
 pub mod template;
 
 use template::{Fixed, Template};
