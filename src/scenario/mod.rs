@@ -14,6 +14,8 @@ use crate::sample::{Plan, ScenarioPlan};
 
 pub mod script;
 pub mod starter;
+pub mod drivers;
+pub mod engine;
 pub mod template;
 
 use template::{Fixed, Template};

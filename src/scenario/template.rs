@@ -178,6 +178,21 @@ impl Template {
         matches!(self.form, Form::Static)
     }
 
+    /// Whether every rendering of a run is the same: nothing in it changes from one operation to the next.
+    /// `later` are names that answers give.
+    pub fn is_fixed(&self, fixed: &Fixed, later: &BTreeSet<&str>) -> bool {
+        let holds = |part: &Segment| match part {
+            Segment::Literal(_) | Segment::Value(Name::Var(_) | Name::Env(_)) => true,
+            Segment::Value(Name::Captured(name)) => fixed.captures.contains_key(name) && !later.contains(name.as_str()),
+            Segment::Value(_) | Segment::Text { .. } => false,
+        };
+        match &self.form {
+            Form::Static => true,
+            Form::Segments(segments) => segments.parts.iter().all(holds),
+            Form::General(_) => false,
+        }
+    }
+
     /// Refuses names that nothing will give a value to.
     pub fn check(&self, known: &Known) -> Result<(), TemplateError> {
         self.names.iter().try_for_each(|name| name.check(known))

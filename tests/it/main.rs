@@ -13,6 +13,7 @@
 
 mod bad_input;
 mod demo;
+mod guardian;
 mod kill_nine;
 mod orchestrator;
 mod reports;
