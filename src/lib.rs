@@ -15,6 +15,7 @@
 
 pub mod exit;
 pub mod growth;
+pub mod probe;
 pub mod recording;
 pub mod sample;
 pub mod units;
