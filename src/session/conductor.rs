@@ -70,6 +70,11 @@ impl Conductor<'_> {
             .collect()
     }
 
+    /// Operations completed so far.
+    pub fn operations(&self) -> u64 {
+        self.counters.operations.load(Ordering::Relaxed)
+    }
+
     fn peak(&self) -> Peak {
         match self.subject {
             Subject::Launched(_) => Peak::Reset,
@@ -79,7 +84,7 @@ impl Conductor<'_> {
 }
 
 impl Stage for Conductor<'_> {
-    fn counters(&self) -> &Counters {
+    fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 
@@ -93,12 +98,12 @@ impl Stage for Conductor<'_> {
                 progress.cycle = cycle;
             });
         }
-        self.recorder.mark(self.counters.operations(), border);
+        self.recorder.mark(self.operations(), border);
     }
 
     async fn cycle_done(&self, cycle: u32) -> Go {
         self.look(Look::Border, self.peak()).await;
-        let enough = self.min_operations.is_none_or(|least| self.counters.operations() >= least);
+        let enough = self.min_operations.is_none_or(|least| self.operations() >= least);
         if enough && is_look(cycle) && self.verdicts(Budget::Open).iter().all(Growth::is_decided) { Go::Decided } else { Go::On }
     }
 
@@ -107,11 +112,11 @@ impl Stage for Conductor<'_> {
     }
 
     fn interrupted(&self) -> impl Future<Output = ()> + Send {
-        let interrupted = self.interrupted.clone();
+        let (interrupted, broken) = (self.interrupted.clone(), self.recorder.broken());
         async move {
             tokio::select! {
                 () = until_interrupted(interrupted) => {}
-                _ = until_broken(self.recorder) => {}
+                _ = until_broken(broken) => {}
             }
         }
     }
