@@ -16,5 +16,6 @@
 pub mod exit;
 pub mod growth;
 pub mod recording;
+pub mod report;
 pub mod sample;
 pub mod units;
