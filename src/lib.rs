@@ -13,9 +13,18 @@
 //! Everything right of `Recording` works from the file alone. `session` is the one place where the live
 //! parts meet. `docs/architecture.md` holds the invariants; a test holds who may use whom.
 
+pub mod attribution;
+pub mod cli;
+pub mod demo;
 pub mod exit;
+pub mod gate;
 pub mod growth;
+pub mod probe;
 pub mod recording;
 pub mod report;
 pub mod sample;
+pub mod scenario;
+pub mod session;
+pub mod statistics;
+pub mod target;
 pub mod units;
