@@ -5,6 +5,9 @@
 
 pub mod chart;
 pub mod escape;
+pub mod picture;
 pub mod projection;
 pub mod sparkline;
 pub mod table;
+
+pub use table::ColorMode;
