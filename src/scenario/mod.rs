@@ -173,6 +173,20 @@ pub struct Scenario {
     pub before_settle: Option<Step>,
 }
 
+impl Scenario {
+    /// How long one cycle is, as far as the file says.
+    pub fn cycle_length(&self) -> Duration {
+        let load = match (self.load, self.pace) {
+            (Load::For(time), _) => time,
+            (Load::Operations(n), Pace::Open { per_second, .. }) if per_second > 0.0 => {
+                Duration::try_from_secs_f64(n as f64 / per_second).unwrap_or_default()
+            }
+            (Load::Operations(_), _) => Duration::ZERO,
+        };
+        load + self.settle
+    }
+}
+
 /// The pace of a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {

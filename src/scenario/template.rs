@@ -124,7 +124,8 @@ pub enum TemplateError {
 fn hint(nearest: Option<&str>, known: &str) -> String {
     match nearest {
         Some(word) => format!("; did you mean `{word}`?"),
-        None if known.is_empty() => String::new(),
+        // Only variables can be none at all.
+        None if known.is_empty() => "; declare it in [vars]".into(),
         None => format!("; known are {known}"),
     }
 }

@@ -24,6 +24,8 @@ pub struct Conductor<'a> {
     pub counters: Arc<Counters>,
     pub gauges: &'a Mutex<Gauges>,
     pub plan: &'a ScenarioPlan,
+    /// Operations before which it goes on, however clear the answer is.
+    pub min_operations: Option<u64>,
     pub source: MemorySource,
     pub gated: Vec<Metric>,
     pub time_driven: &'a BTreeMap<Metric, Estimate>,
@@ -96,7 +98,8 @@ impl Stage for Conductor<'_> {
 
     async fn cycle_done(&self, cycle: u32) -> Go {
         self.look(Look::Border, self.peak()).await;
-        if is_look(cycle) && self.verdicts(Budget::Open).iter().all(Growth::is_decided) { Go::Decided } else { Go::On }
+        let enough = self.min_operations.is_none_or(|least| self.counters.operations() >= least);
+        if enough && is_look(cycle) && self.verdicts(Budget::Open).iter().all(Growth::is_decided) { Go::Decided } else { Go::On }
     }
 
     async fn target_ended(&self) {

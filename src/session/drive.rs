@@ -81,7 +81,7 @@ impl Session<'_> {
     async fn build(&self, script: &Script) -> Result<(), SessionError> {
         let Some(templates) = &script.target.build else { return Ok(()) };
         self.live.progress.send_modify(|progress| progress.doing = "building the target");
-        let fixed = script.fixed();
+        let fixed = script.fixed.clone();
         let argv = templates
             .iter()
             .map(|template| render_once("[target] build", template, &fixed))
@@ -93,7 +93,7 @@ impl Session<'_> {
     }
 
     async fn start(&self, script: &Script, scenario: &Scenario, index: usize) -> Result<Up, SessionError> {
-        let mut fixed = script.fixed();
+        let mut fixed = script.fixed.clone();
         let (mut subject, command) = match &script.target.origin {
             Origin::Launch(argv) => {
                 let spec = self.launch_spec(script, scenario, argv, &fixed, index)?;
@@ -183,6 +183,7 @@ impl Session<'_> {
             counters,
             gauges: &gauges,
             plan: &scenario.plan,
+            min_operations: scenario.min_operations,
             source,
             gated: self.request.gated(&scenario.plan.name),
             time_driven,
