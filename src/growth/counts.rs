@@ -66,10 +66,8 @@ fn regular_events(x: &[f64], y: &[f64]) -> Option<usize> {
     if !never_falls || range <= 0.0 || minimum(y).is_nan() {
         return None;
     }
-    let events: Vec<(f64, f64)> = (1..y.len())
-        .filter(|&i| y[i] > y[i - 1])
-        .map(|i| ((x[i] - first) / range, y[i] - y[i - 1]))
-        .collect();
+    let events: Vec<(f64, f64)> =
+        (1..y.len()).filter(|&i| y[i] > y[i - 1]).map(|i| ((x[i] - first) / range, y[i] - y[i - 1])).collect();
     let latest = events.last()?.0;
     let mean_gap = 1.0 / events.len() as f64;
     let recent = 1.0 - latest <= LAST_WITHIN * mean_gap;

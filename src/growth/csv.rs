@@ -45,8 +45,7 @@ pub fn judge_csv(path: &Path, unit: Unit) -> Result<Growth, CsvError> {
         Axis::Operations => Smallest::PER_OPERATION,
         Axis::Seconds => Smallest::PER_SECOND,
     };
-    let question =
-        Question { smallest: smallest.of(unit), time_driven: None, expect_cap: None, budget: Budget::Spent };
+    let question = Question { smallest: smallest.of(unit), time_driven: None, expect_cap: None, budget: Budget::Spent };
     Ok(judge(&curve, &question))
 }
 

@@ -97,7 +97,11 @@ impl Curve {
         let last = self.points.last()?.cycle;
         let recent = || self.points.iter().filter(|point| point.cycle + RECENT_CYCLES > last);
         let loaded: Vec<f64> = recent().filter(|p| p.phase == Some(Phase::Load)).map(|p| p.value).collect();
-        if loaded.is_empty() { quantile(&recent().map(|p| p.value).collect::<Vec<_>>(), RECENT_LEVEL) } else { quantile(&loaded, RECENT_LEVEL) }
+        if loaded.is_empty() {
+            quantile(&recent().map(|p| p.value).collect::<Vec<_>>(), RECENT_LEVEL)
+        } else {
+            quantile(&loaded, RECENT_LEVEL)
+        }
     }
 }
 

@@ -49,9 +49,10 @@ impl Facts<'_> {
     }
 
     fn rate(&self) -> String {
-        self.figures.per_unit.map_or_else(|| "no figure".into(), |growth| {
-            format!("{} ({} to {})", self.per(growth.value), self.show(growth.low), self.show(growth.high))
-        })
+        self.figures.per_unit.map_or_else(
+            || "no figure".into(),
+            |growth| format!("{} ({} to {})", self.per(growth.value), self.show(growth.low), self.show(growth.high)),
+        )
     }
 }
 
@@ -68,7 +69,9 @@ pub(super) fn decided(facts: &Facts<'_>, decision: &Decision) -> String {
             format!(
                 "rises in every part of the run (Mann-Kendall {}), {late}, confirmed after twice the cycles at {keeps:.2} of \
                  the slope: {}; {}",
-                chance(passed.chance), facts.rate(), no_plateau()
+                chance(passed.chance),
+                facts.rate(),
+                no_plateau()
             )
         }
         Why::Stairs(stair) => format!(
@@ -83,7 +86,9 @@ pub(super) fn decided(facts: &Facts<'_>, decision: &Decision) -> String {
         Why::Events(events) => format!(
             "never falls and rises again and again at even distances: {events} rises, at the same rate after twice the \
              {}s: {}; {}",
-            facts.axis.noun(), facts.rate(), no_plateau()
+            facts.axis.noun(),
+            facts.rate(),
+            no_plateau()
         ),
         Why::Rest(rest) => rested(facts, &rest),
     }
@@ -123,7 +128,9 @@ pub(super) fn undecided(facts: &Facts<'_>, course: &Course) -> String {
         let cap = facts.question.expect_cap.unwrap_or(0) as f64;
         format!(
             "rises by {}, but a cap is expected at {}: growth is called endless only past {}",
-            facts.rate(), facts.along(cap), facts.along(PAST_CAP * cap)
+            facts.rate(),
+            facts.along(cap),
+            facts.along(PAST_CAP * cap)
         )
     } else if course.suspects() {
         suspected(facts, course)
@@ -145,7 +152,9 @@ fn suspected(facts: &Facts<'_>, course: &Course) -> String {
     if let Some(suspicion) = course.suspicion {
         let since = format!("growth is suspected since cycle {} ({})", suspicion.at, facts.rate());
         return match course.failure {
-            Failure::SlowsDown(share) => format!("{since}, but it slows down: the later slope is {share:.2} of the earlier"),
+            Failure::SlowsDown(share) => {
+                format!("{since}, but it slows down: the later slope is {share:.2} of the earlier")
+            }
             Failure::BetterShape(shape) => format!("{since}, but {} fits better than a steady rise", shape.noun()),
             Failure::FallsBack => format!("{since}, but it has fallen back by more than it rose"),
             Failure::NoTrend | Failure::TooShort => format!("{since} and not confirmed: that takes twice the cycles"),
@@ -157,7 +166,8 @@ fn suspected(facts: &Facts<'_>, course: &Course) -> String {
             facts.along(stairs.next_x)
         );
     }
-    "it never falls and rises at even distances, too few times to be sure: 8 rises and twice the operations confirm it".into()
+    "it never falls and rises at even distances, too few times to be sure: 8 rises and twice the operations confirm it"
+        .into()
 }
 
 fn not_at_rest(facts: &Facts<'_>, course: &Course) -> String {

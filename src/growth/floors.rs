@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn growth_in_time_is_taken_off() {
-        let points: Vec<Point> = (0..30).map(|t| point(f64::from(t), 3.0 * f64::from(t), 1 + t / 3, Some(Phase::Load))).collect();
+        let points: Vec<Point> =
+            (0..30).map(|t| point(f64::from(t), 3.0 * f64::from(t), 1 + t / 3, Some(Phase::Load))).collect();
         let floors = curve(Metric::Private, points).floors_without(3.0);
         assert!(floors.cycles.iter().all(|floor| floor.value.abs() < 1e-9));
         assert_eq!(floors.cycles.len(), 10);

@@ -96,13 +96,7 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    fn of(
-        series: &Series,
-        floors: &Floors,
-        decision: Option<&Decision>,
-        slack: &Slack,
-        ground: &Ground,
-    ) -> Self {
+    fn of(series: &Series, floors: &Floors, decision: Option<&Decision>, slack: &Slack, ground: &Ground) -> Self {
         let start = window(series, decision);
         let (x, y) = series.cycles_from(start);
         let per_unit = per_unit(x, y, ground.quantum).map(|growth| growth.widened(slack.less, slack.more));
@@ -111,8 +105,7 @@ impl Figures {
         Self {
             per_unit,
             per_hour: per_unit.zip(pace).map(|(growth, pace)| growth.scaled(pace)),
-            sensitivity: cycle_length
-                .and_then(|length| sensitivity(x, y, length, series.cycles(), ground.quantum)),
+            sensitivity: cycle_length.and_then(|length| sensitivity(x, y, length, series.cycles(), ground.quantum)),
             noise: spread(x, y, 0.0),
             cycle_length,
         }

@@ -44,7 +44,11 @@ mod tests {
     fn both_ends_of_the_growth_give_both_ends_of_the_time() {
         let growth = |low, value, high| Estimate { value, low, high };
         for (current, growth, expected) in [
-            (100.0, growth(1.0, 2.0, 4.0), TimeToLimit::Hours { soonest: 25.0, likely: Some(50.0), latest: Some(100.0) }),
+            (
+                100.0,
+                growth(1.0, 2.0, 4.0),
+                TimeToLimit::Hours { soonest: 25.0, likely: Some(50.0), latest: Some(100.0) },
+            ),
             (100.0, growth(-1.0, 2.0, 4.0), TimeToLimit::Hours { soonest: 25.0, likely: Some(50.0), latest: None }),
             (100.0, growth(-3.0, -2.0, 0.0), TimeToLimit::Never),
             (200.0, growth(1.0, 2.0, 4.0), TimeToLimit::Reached),

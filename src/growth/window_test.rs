@@ -101,7 +101,13 @@ fn one_window(x: &[f64], y: &[f64], quantum: f64) -> Result<Passed, Failure> {
     let early = sen::slope(&x[..half], &y[..half]).unwrap_or(0.0);
     let late = sen::slope(&x[half..], &y[half..]).unwrap_or(0.0);
     // A first half that does not rise at all has nothing to slow down from.
-    let late_share = if early > 0.0 { late / early } else if late > 0.0 { f64::INFINITY } else { 0.0 };
+    let late_share = if early > 0.0 {
+        late / early
+    } else if late > 0.0 {
+        f64::INFINITY
+    } else {
+        0.0
+    };
     if late_share.is_nan() || late_share < LEAST_LATE_SHARE {
         return Err(Failure::SlowsDown(late_share));
     }

@@ -22,7 +22,11 @@ pub fn rising_chance(values: &[f64]) -> f64 {
 
 /// How many pairs, earlier and later, do not rise.
 fn not_rising_pairs(values: &[f64]) -> u64 {
-    values.iter().enumerate().map(|(i, early)| values[i + 1..].iter().filter(|late| *late <= early).count() as u64).sum()
+    values
+        .iter()
+        .enumerate()
+        .map(|(i, early)| values[i + 1..].iter().filter(|late| *late <= early).count() as u64)
+        .sum()
 }
 
 /// The chance that a random permutation of `n` things has at most `inversions` inversions.
@@ -76,9 +80,15 @@ mod tests {
     #[test]
     fn the_printed_table_of_kendalls_statistic_is_met() {
         // Upper tail of S for n = 4..10 (Hollander and Wolfe, table A.30): S = pairs - 2 inversions.
-        for (n, s, chance) in
-            [(4, 6, 0.042), (5, 8, 0.042), (6, 11, 0.028), (7, 13, 0.035), (8, 16, 0.031), (9, 18, 0.038), (10, 21, 0.036)]
-        {
+        for (n, s, chance) in [
+            (4, 6, 0.042),
+            (5, 8, 0.042),
+            (6, 11, 0.028),
+            (7, 13, 0.035),
+            (8, 16, 0.031),
+            (9, 18, 0.038),
+            (10, 21, 0.036),
+        ] {
             let inversions = (pairs(n) - s) / 2;
             assert!((chance_of_at_most(n, inversions) - chance).abs() < 5.1e-4, "n = {n}");
         }

@@ -66,8 +66,7 @@ pub struct Comparison {
 pub fn compare(x: &[f64], y: &[f64], resolution: f64, least_end_share: f64) -> Option<Comparison> {
     let series = Series::new(x, y, resolution)?;
     let slowing = series.slowing().into_iter().flatten().min_by(|a, b| a.aicc.total_cmp(&b.aicc));
-    let steady =
-        series.steady(least_end_share).into_iter().flatten().min_by(|a, b| a.aicc.total_cmp(&b.aicc))?;
+    let steady = series.steady(least_end_share).into_iter().flatten().min_by(|a, b| a.aicc.total_cmp(&b.aicc))?;
     Some(Comparison { slowing, steady })
 }
 

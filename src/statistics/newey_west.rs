@@ -28,8 +28,7 @@ impl MeanRate {
             return None;
         }
         let value = (y[points - 1] - y[0]) / range;
-        let surprises: Vec<f64> =
-            (0..increments).map(|i| (y[i + 1] - y[i]) - value * (x[i + 1] - x[i])).collect();
+        let surprises: Vec<f64> = (0..increments).map(|i| (y[i + 1] - y[i]) - value * (x[i + 1] - x[i])).collect();
         let variance_of_sum = long_run_sum(&surprises);
         Some(Self { value, standard_error: variance_of_sum.max(0.0).sqrt() / range, increments })
     }
