@@ -1,13 +1,14 @@
 //! The looks of a run, one after the other: what each saw, and what stands after the last.
 //!
-//! Growth is suspected first and confirmed only by a later look. What came to rest stands until the floors rise above
-//! all that look had seen; growth stands until a later look finds a tail at rest, which is then the longer evidence.
+//! Growth is suspected first and confirmed only by a later look. Where a run goes on after a decision, the later cycles
+//! are evidence too. What came to rest stands until the floors rise above all that look had seen. Growth stands until a
+//! later look finds a tail at rest, or until the cycles since contradict it.
 
 use super::counts::{self, Seen};
 use super::looks::{FEWEST_CYCLES, LOOKS_PLANNED, looks};
 use super::stair::{Stair, stair};
-use super::tail::{Ground, Rest, Unrest, tail};
-use super::window_test::{Failure, Passed, window_test};
+use super::tail::{CONFIDENCE, Ground, Rest, Unrest, VARIANCE_FACTOR, tail};
+use super::window_test::{ALPHA, Failure, Passed, window_test};
 use super::{Budget, Floors, Question};
 use crate::statistics::{sen, series};
 use crate::units::Unit;
@@ -18,6 +19,10 @@ pub(super) const TIMES_CYCLES: usize = 2;
 const SLOPE_KEEPS: f64 = 0.8;
 /// A known cap must lie this far behind before growth is called endless.
 pub(super) const PAST_CAP: f64 = 1.25;
+
+/// Growth is contradicted by a slope since that is, with 95 % confidence, below this share of it, over as many cycles
+/// again: such a slope would fail every test for growth that goes on.
+const FLATTER: f64 = 0.5;
 
 /// The floors of a curve as the looks see them.
 #[derive(Debug)]
@@ -55,7 +60,7 @@ pub(super) enum Why {
     /// It doubles.
     Stairs(Stair),
     /// Rare events at even distances.
-    Events(usize),
+    Events { events: usize, mean_gap: f64 },
     /// It came to rest.
     Rest(Rest),
 }
@@ -119,6 +124,9 @@ impl Course {
         let end = series.warmup + cycles;
         let (x, y) = (&series.x[..end], &series.y[..end]);
         let (cycle_x, cycle_y) = (&x[series.warmup..], &y[series.warmup..]);
+        if self.decision.is_some_and(|decision| decision.is_contradicted(cycle_x, cycle_y)) {
+            (self.decision, self.suspicion, self.stairs, self.events) = (None, None, None, None);
+        }
         let rising = self.ask_trend(cycle_x, cycle_y, ground);
         let stairs = self.ask_stairs(x, y);
         let events = self.ask_events(cycle_x, cycle_y, ground);
@@ -127,9 +135,8 @@ impl Course {
             question.expect_cap.is_none_or(|cap| x.last().is_some_and(|now| *now >= PAST_CAP * cap as f64));
         self.before_cap = growth.is_some() && !cap_passed;
         if let Some(why) = growth.filter(|_| cap_passed) {
-            if !self.decision.is_some_and(|decision| decision.is_growth()) {
-                self.decision = Some(Decision { at: cycles, seen: cycles, why });
-            }
+            let at = self.decision.filter(Decision::is_growth).map_or(cycles, |before| before.at);
+            self.decision = Some(Decision { at, seen: cycles, why });
             return;
         }
         self.ask_rest(x, y, cycles, ground);
@@ -171,7 +178,7 @@ impl Course {
             return None;
         }
         match counts::count_rule(x, y, self.events) {
-            Seen::Confirmed { events } => return Some(Why::Events(events)),
+            Seen::Confirmed { events, mean_gap } => return Some(Why::Events { events, mean_gap }),
             Seen::Suspected(suspicion) => self.events = Some(suspicion),
             Seen::Nothing => self.events = None,
         }
@@ -199,6 +206,24 @@ impl Course {
 impl Decision {
     pub(super) fn is_growth(&self) -> bool {
         !matches!(self.why, Why::Rest(_))
+    }
+
+    /// Whether growth no longer stands: the cycles since the look are clearly flatter, the step that was due did not come,
+    /// or no event did for so long that its chance is below that of a false alarm.
+    fn is_contradicted(&self, x: &[f64], y: &[f64]) -> bool {
+        let (Some(&then), Some(&now)) = (x.get(self.seen.wrapping_sub(1)), x.last()) else { return false };
+        let risen = y[y.len() - 1] - y[self.seen - 1];
+        match self.why {
+            Why::Rising { passed, .. } if y.len() >= TIMES_CYCLES * self.seen => {
+                let less = FLATTER * passed.slope;
+                risen < less * (now - then)
+                    && sen::Slopes::between(&x[self.seen..], &y[self.seen..])
+                        .is_some_and(|mut since| since.upper_bound(CONFIDENCE, VARIANCE_FACTOR) < less)
+            }
+            Why::Stairs(stair) => now > stair.overdue_x && risen < FLATTER * stair.height,
+            Why::Events { mean_gap, .. } => now - then > -ALPHA.ln() * mean_gap && risen <= 0.0,
+            Why::Rising { .. } | Why::Rest(_) => false,
+        }
     }
 
     /// Whether a rest no longer stands: the later half of the floors since lies above all that were seen then.

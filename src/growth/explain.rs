@@ -83,7 +83,7 @@ pub(super) fn decided(facts: &Facts<'_>, decision: &Decision) -> String {
             facts.rate(),
             no_plateau()
         ),
-        Why::Events(events) => format!(
+        Why::Events { events, .. } => format!(
             "never falls and rises again and again at even distances: {events} rises, at the same rate after twice the \
              {}s: {}; {}",
             facts.axis.noun(),

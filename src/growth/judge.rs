@@ -119,7 +119,7 @@ fn window(series: &Series, decision: Option<&Decision>) -> usize {
         Some(Why::Rising { passed, .. }) => share(passed.drop),
         Some(Why::Stairs(_)) => 0,
         Some(Why::Rest(rest)) => rest.start.saturating_sub(series.warmup),
-        Some(Why::Events(_)) | None => share(DROP),
+        Some(Why::Events { .. }) | None => share(DROP),
     }
 }
 
