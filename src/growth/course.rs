@@ -8,7 +8,7 @@ use super::counts::{self, Seen};
 use super::looks::{FEWEST_CYCLES, LOOKS_PLANNED, looks};
 use super::stair::{Stair, stair};
 use super::tail::{CONFIDENCE, Ground, Rest, Unrest, VARIANCE_FACTOR, tail};
-use super::window_test::{ALPHA, Failure, Passed, window_test};
+use super::window_test::{ALPHA, BROKEN_LINE_KEEPS, Failure, Passed, window_test};
 use super::{Budget, Floors, Question};
 use crate::statistics::{sen, series};
 use crate::units::Unit;
@@ -21,8 +21,8 @@ const SLOPE_KEEPS: f64 = 0.8;
 pub(super) const PAST_CAP: f64 = 1.25;
 
 /// Growth is contradicted by a slope since that is, with 95 % confidence, below this share of it, over as many cycles
-/// again: such a slope would fail every test for growth that goes on.
-const FLATTER: f64 = 0.5;
+/// again: the share that a broken line must keep to be growth that goes on.
+const FLATTER: f64 = BROKEN_LINE_KEEPS;
 
 /// The floors of a curve as the looks see them.
 #[derive(Debug)]
