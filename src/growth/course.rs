@@ -87,7 +87,8 @@ pub(super) struct Suspicion {
 #[derive(Debug)]
 pub(super) struct Course {
     pub decision: Option<Decision>,
-    pub suspicion: Option<Suspicion>,
+    /// The looks that passed, one after another.
+    pub suspicions: Vec<Suspicion>,
     pub stairs: Option<Stair>,
     pub events: Option<counts::Suspicion>,
     /// What the last look missed for growth, and for rest.
@@ -102,7 +103,7 @@ impl Course {
     pub(super) fn run(series: &Series, question: &Question, ground: &Ground) -> Self {
         let mut course = Self {
             decision: None,
-            suspicion: None,
+            suspicions: Vec::new(),
             stairs: None,
             events: None,
             failure: Failure::TooShort,
@@ -117,7 +118,17 @@ impl Course {
 
     /// Whether growth is suspected and not confirmed.
     pub(super) fn suspects(&self) -> bool {
-        self.suspicion.is_some() || self.stairs.is_some() || self.events.is_some()
+        !self.suspicions.is_empty() || self.stairs.is_some() || self.events.is_some()
+    }
+
+    /// The next number of cycles at which a suspicion can be confirmed.
+    pub(super) fn next_confirmation(&self, done: usize) -> Option<usize> {
+        self.suspicions.iter().map(|suspicion| TIMES_CYCLES * suspicion.at).find(|cycles| *cycles > done)
+    }
+
+    fn forget(&mut self) {
+        self.suspicions.clear();
+        (self.stairs, self.events) = (None, None);
     }
 
     fn look(&mut self, series: &Series, cycles: usize, question: &Question, ground: &Ground) {
@@ -125,7 +136,8 @@ impl Course {
         let (x, y) = (&series.x[..end], &series.y[..end]);
         let (cycle_x, cycle_y) = (&x[series.warmup..], &y[series.warmup..]);
         if self.decision.is_some_and(|decision| decision.is_contradicted(cycle_x, cycle_y)) {
-            (self.decision, self.suspicion, self.stairs, self.events) = (None, None, None, None);
+            self.decision = None;
+            self.forget();
         }
         let rising = self.ask_trend(cycle_x, cycle_y, ground);
         let stairs = self.ask_stairs(x, y);
@@ -148,22 +160,19 @@ impl Course {
             Err(failure) => {
                 self.failure = failure;
                 if !failure.rises() {
-                    self.suspicion = None;
+                    self.suspicions.clear();
                 }
                 return None;
             }
         };
-        let anew = Suspicion { at: y.len(), slope: passed.slope };
-        let suspicion = *self.suspicion.get_or_insert(anew);
-        if y.len() < TIMES_CYCLES * suspicion.at {
-            return None;
-        }
+        let half_way = self.suspicions.iter().rfind(|earlier| TIMES_CYCLES * earlier.at <= y.len()).copied();
+        self.suspicions.push(Suspicion { at: y.len(), slope: passed.slope });
+        let suspicion = half_way?;
         let keeps = sen::slope(&x[suspicion.at..], &y[suspicion.at..]).unwrap_or(0.0) / suspicion.slope;
         if keeps >= SLOPE_KEEPS {
             return Some(Why::Rising { passed, keeps });
         }
         self.failure = Failure::SlowsDown(keeps);
-        self.suspicion = Some(anew);
         None
     }
 
@@ -190,7 +199,7 @@ impl Course {
             Ok(rest) => {
                 let at = self.decision.filter(|decision| !decision.is_growth()).map_or(cycles, |rested| rested.at);
                 self.decision = Some(Decision { at, seen: cycles, why: Why::Rest(rest) });
-                (self.suspicion, self.stairs, self.events) = (None, None, None);
+                self.forget();
             }
             Err(unrest) => {
                 self.unrest = unrest;

@@ -149,7 +149,7 @@ pub(super) fn undecided(facts: &Facts<'_>, course: &Course) -> String {
 }
 
 fn suspected(facts: &Facts<'_>, course: &Course) -> String {
-    if let Some(suspicion) = course.suspicion {
+    if let Some(suspicion) = course.suspicions.first() {
         let since = format!("growth is suspected since cycle {} ({})", suspicion.at, facts.rate());
         return match course.failure {
             Failure::SlowsDown(share) => {

@@ -140,8 +140,8 @@ fn more_cycles(
         Some(f64::from(FEWEST_CYCLES))
     } else if course.before_cap {
         question.expect_cap.and_then(|cap| until(PAST_CAP * cap as f64))
-    } else if let Some(suspicion) = course.suspicion {
-        Some((TIMES_CYCLES * suspicion.at) as f64)
+    } else if let Some(cycles) = course.next_confirmation(series.cycles()) {
+        Some(cycles as f64)
     } else if let Some(events) = course.events {
         Some((TIMES_CYCLES * events.floors) as f64)
     } else if let Some(stairs) = course.stairs {
