@@ -89,12 +89,6 @@ fn least_found(noise: f64, cycle_length: f64, cycles: f64, quantum: f64) -> f64 
     (NOISE_TERM * noise / (cycle_length * cycles.powf(1.5))).max(QUANTUM_TERM * quantum / (cycles * cycle_length))
 }
 
-/// How many cycles would find growth of `smallest`.
-pub(super) fn cycles_for(smallest: f64, noise: f64, cycle_length: f64, quantum: f64) -> f64 {
-    let by_noise = (NOISE_TERM * noise / (cycle_length * smallest)).powf(2.0 / 3.0);
-    by_noise.max(QUANTUM_TERM * quantum / (cycle_length * smallest)).ceil()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,11 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn cycles_asked_for_are_those_that_suffice() {
-        for noise in [0.0, 1e4, 1e6] {
-            let cycles = cycles_for(100.0, noise, 1500.0, 4096.0);
-            assert!(least_found(noise, 1500.0, cycles, 4096.0) <= 100.0 * (1.0 + 1e-9));
-        }
+    fn what_is_found_shrinks_with_the_cycles_and_never_below_the_step() {
+        assert_eq!(least_found(0.0, 1500.0, 30.0, 4096.0), 30.0 * 4096.0 / 45_000.0);
+        assert!((least_found(1e5, 1000.0, 100.0, 4096.0) - 40.0).abs() < 1e-9);
+        assert!(least_found(1e5, 1000.0, 50.0, 4096.0) > 2.0 * 40.0);
     }
 
     proptest! {

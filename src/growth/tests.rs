@@ -232,7 +232,10 @@ proptest! {
     #[test]
     fn runs_of_any_shape_are_judged(steps in proptest::collection::vec(-1e6..3e6f64, 1..80), seed in any::<u64>()) {
         let mut at = 0;
-        let curve = run(Metric::Private, seed, steps.len() as u32, |_, _| { at += 1; 1e8 + steps[..(at / 6).min(steps.len())].iter().sum::<f64>() });
+        let curve = run(Metric::Private, seed, steps.len() as u32, |_, _| {
+            at += 1;
+            1e8 + steps[..(at / 6).min(steps.len())].iter().sum::<f64>()
+        });
         let found = asked(&curve);
         prop_assert!(found.more_cycles.is_none_or(|more| more > 0));
         prop_assert_eq!(found.floors.len(), steps.len());
