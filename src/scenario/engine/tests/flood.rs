@@ -99,7 +99,8 @@ async fn keys_repeat_when_they_are_to_be_distinct_only_so_far() {
     scenario.distinct = Some(10);
     let (_, tally) = run_alone(&scenario, server.port).await;
     assert!(tally.counted >= 70);
-    assert_eq!((seen.lock().expect("seen").0.len(), seen.lock().expect("seen").1.len()), (10, 10));
+    let seen = seen.lock().expect("seen");
+    assert_eq!((seen.0.len(), seen.1.len()), (10, 10));
 }
 
 #[tokio::test]
