@@ -14,6 +14,8 @@ use crate::sample::{Plan, ScenarioPlan};
 
 pub mod drivers;
 pub mod engine;
+pub mod script;
+pub mod starter;
 pub mod template;
 
 use template::{Fixed, Template};
@@ -165,6 +167,8 @@ pub struct Scenario {
     pub max_cycles: u32,
     /// Share of unexpected answers (0 to 1) at which the scenario stops.
     pub max_errors: f64,
+    /// The scenario goes on until it has done this many, however clear the answer is.
+    pub min_operations: Option<u64>,
     /// Keys repeat after this many operations; `None` for fresh keys for ever.
     pub distinct: Option<u64>,
     /// A step before each settle phase, for example one that forces a collection.

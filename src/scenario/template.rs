@@ -124,7 +124,8 @@ pub enum TemplateError {
 fn hint(nearest: Option<&str>, known: &str) -> String {
     match nearest {
         Some(word) => format!("; did you mean `{word}`?"),
-        None if known.is_empty() => String::new(),
+        // Only variables can be none at all.
+        None if known.is_empty() => "; declare it in [vars]".into(),
         None => format!("; known are {known}"),
     }
 }
@@ -203,6 +204,11 @@ impl Template {
             Name::Env(name) => Some(name.as_str()),
             _ => None,
         })
+    }
+
+    /// Whether rendering needs a captured value of this name.
+    pub fn needs(&self, captured: &str) -> bool {
+        self.names.iter().any(|name| matches!(name, Name::Captured(name) if name == captured))
     }
 
     /// The text for one operation.

@@ -37,12 +37,11 @@ impl Name {
     }
 
     pub(super) fn check(&self, known: &Known) -> Result<(), TemplateError> {
+        let captures = known.captures.iter().map(String::as_str).filter(|name| !BUILTINS.contains(name));
         let (name, valid, prefix): (_, Vec<&str>, _) = match self {
             Self::Op | Self::Session | Self::Uuid | Self::Env(_) => return Ok(()),
             Self::Var(name) => (name, known.vars.iter().map(String::as_str).collect(), "var."),
-            Self::Captured(name) => {
-                (name, BUILTINS.into_iter().chain(known.captures.iter().map(String::as_str)).collect(), "")
-            }
+            Self::Captured(name) => (name, BUILTINS.into_iter().chain(captures).collect(), ""),
         };
         if valid.contains(&name.as_str()) {
             return Ok(());
