@@ -68,7 +68,7 @@ async fn too_many_errors_stop_it_and_few_do_not() {
     for (bad_every, stop_expected) in [(5, Stop::Errors), (50, Stop::Spent)] {
         let calls = AtomicU64::new(0);
         let server = http_server(move |_| {
-            let bad = (calls.fetch_add(1, Relaxed) + 1) % bad_every == 0;
+            let bad = (calls.fetch_add(1, Relaxed) + 1).is_multiple_of(bad_every);
             answer(if bad { 503 } else { 200 }, "")
         })
         .await;
