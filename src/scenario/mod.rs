@@ -16,6 +16,10 @@ pub mod script;
 pub mod starter;
 pub mod drivers;
 pub mod engine;
+pub mod drivers;
+pub mod engine;
+pub mod script;
+pub mod starter;
 pub mod template;
 
 use template::{Fixed, Template};
