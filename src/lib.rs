@@ -18,4 +18,5 @@ pub mod growth;
 pub mod recording;
 pub mod report;
 pub mod sample;
+pub mod statistics;
 pub mod units;

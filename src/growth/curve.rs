@@ -1,8 +1,24 @@
 //! One metric over time, with the operations done at each point.
+//!
+//! A curve is read from the records of one scenario and from nothing else. A number that a tick does not have
+//! makes no point: nothing is filled in.
+
+mod peak;
+mod value;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sample::{Metric, Phase};
+use self::peak::Peaks;
+use crate::sample::{Border, MemorySource, Metric, Moment, Phase, Record};
+use crate::statistics::quantile::quantile;
+
+/// Windows that a recording without cycles is cut into, at most; and seconds that a window lasts at least. Fifty is
+/// a look of the judge, and the budget of a scenario by default.
+const WINDOWS: f64 = 50.0;
+const WINDOW_AT_LEAST_S: f64 = 1.0;
+/// How many of the last cycles count as recent, and which quantile of them stands for the level under load.
+const RECENT_CYCLES: u32 = 5;
+const RECENT_LEVEL: f64 = 0.95;
 
 /// What growth is counted against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -12,6 +28,16 @@ pub enum Axis {
     Operations,
     /// Seconds: nothing is driven.
     Seconds,
+}
+
+impl Axis {
+    /// What a person calls one step on it.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Operations => "operation",
+            Self::Seconds => "second",
+        }
+    }
 }
 
 /// One value of a curve.
@@ -39,3 +65,123 @@ pub struct Curve {
     /// Its values in the order of time.
     pub points: Vec<Point>,
 }
+
+impl Curve {
+    /// The curve of a metric over the records of one scenario. Records may be a little out of order. What lies before
+    /// the first phase holds the baseline; what lies after the scenario's end is not part of it.
+    pub fn of(metric: &Metric, axis: Axis, source: MemorySource, records: &[Record]) -> Self {
+        let mut reader = Reader::new(metric, axis, source);
+        in_order(records, |record| reader.take(record));
+        Self { metric: metric.clone(), axis, points: reader.points }
+    }
+
+    /// The curve of a metric over records without phases: seconds are the axis, and equal windows of time the cycles.
+    pub fn windowed(metric: &Metric, source: MemorySource, records: &[Record]) -> Self {
+        let mut curve = Self::of(metric, Axis::Seconds, source, records);
+        let (Some(first), Some(last)) = (curve.points.first().map(|p| p.t), curve.points.last().map(|p| p.t)) else {
+            return curve;
+        };
+        let windows = ((last - first) / WINDOW_AT_LEAST_S).floor().clamp(1.0, WINDOWS);
+        let length = (last - first) / windows;
+        for point in &mut curve.points {
+            let window = if length > 0.0 { ((point.t - first) / length).floor() } else { 0.0 };
+            point.cycle = window.min(windows - 1.0) as u32 + 1;
+            point.phase = Some(Phase::Load);
+        }
+        curve
+    }
+
+    /// The level under load of late: the 95th percentile of the load samples of the last five cycles. Where nothing is
+    /// driven, of all their samples.
+    pub fn recent_high(&self) -> Option<f64> {
+        let last = self.points.last()?.cycle;
+        let recent = || self.points.iter().filter(|point| point.cycle + RECENT_CYCLES > last);
+        let loaded: Vec<f64> = recent().filter(|p| p.phase == Some(Phase::Load)).map(|p| p.value).collect();
+        if loaded.is_empty() {
+            quantile(&recent().map(|p| p.value).collect::<Vec<_>>(), RECENT_LEVEL)
+        } else {
+            quantile(&loaded, RECENT_LEVEL)
+        }
+    }
+}
+
+/// Visits records in the order of time; those that are in order already are not copied.
+fn in_order<'a>(records: &'a [Record], mut visit: impl FnMut(&'a Record)) {
+    if records.is_sorted_by_key(Record::at) {
+        records.iter().for_each(visit);
+    } else {
+        let mut sorted: Vec<&Record> = records.iter().collect();
+        sorted.sort_by_key(|record| record.at());
+        sorted.into_iter().for_each(&mut visit);
+    }
+}
+
+/// Where in a scenario the records have come to.
+struct Reader<'a> {
+    metric: &'a Metric,
+    axis: Axis,
+    source: MemorySource,
+    began: Option<Moment>,
+    over: bool,
+    phase: Option<Phase>,
+    cycle: u32,
+    peaks: Peaks,
+    points: Vec<Point>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(metric: &'a Metric, axis: Axis, source: MemorySource) -> Self {
+        Self {
+            metric,
+            axis,
+            source,
+            began: None,
+            over: false,
+            phase: None,
+            cycle: 0,
+            peaks: Peaks::default(),
+            points: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, record: &Record) {
+        if self.over {
+            return;
+        }
+        let began = *self.began.get_or_insert(record.at());
+        match record {
+            Record::Mark(mark) => self.cross(&mark.border),
+            Record::Event { event, .. } => self.peaks.note(event, self.phase, self.cycle),
+            Record::Sample(sample) => {
+                let value = match self.metric {
+                    Metric::Peak => self.peaks.value(sample, self.cycle),
+                    metric => value::of_sample(metric, self.source, sample),
+                };
+                self.push(began, sample.at, sample.operations, value);
+            }
+            Record::Detail(detail) => {
+                self.push(began, detail.at, detail.operations, value::of_detail(self.metric, detail));
+            }
+        }
+    }
+
+    fn cross(&mut self, border: &Border) {
+        match border {
+            Border::ScenarioBegins { .. } => {}
+            Border::PhaseBegins { phase, cycle } => (self.phase, self.cycle) = (Some(*phase), *cycle),
+            Border::ScenarioEnds { .. } => self.over = true,
+        }
+    }
+
+    fn push(&mut self, began: Moment, at: Moment, operations: u64, value: Option<f64>) {
+        let Some(value) = value.filter(|value| value.is_finite()) else { return };
+        let x = match self.axis {
+            Axis::Operations => operations as f64,
+            Axis::Seconds => at.since(began).as_secs_f64(),
+        };
+        self.points.push(Point { t: at.seconds(), x, value, cycle: self.cycle, phase: self.phase });
+    }
+}
+
+#[cfg(test)]
+mod tests;

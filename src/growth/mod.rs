@@ -1,10 +1,35 @@
 //! One curve, judged: flat, bounded, unbounded or inconclusive, with its figures.
 
+//!
+//! Everything here works on [`Curve`]s, which are made from records. It reads no live process, keeps no state between
+//! two calls, and refuses to guess: what a run cannot decide is inconclusive, with what would decide it.
+//! `docs/statistics.md` holds the rule and the reason of each constant.
+
+mod counts;
+mod course;
+mod csv;
 mod curve;
+mod estimate;
+mod explain;
+mod floors;
+mod judge;
+mod limit;
+mod looks;
+mod stair;
+mod steps;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod window_test;
 
 use serde::{Deserialize, Serialize};
 
+pub use csv::{CsvError, judge_csv, read_curve};
 pub use curve::{Axis, Curve, Point};
+pub use floors::Floors;
+pub use judge::judge;
+pub use limit::{TimeToLimit, time_to_limit};
+pub use looks::{Needs, is_look, looks, needed_operations};
 
 use crate::sample::Metric;
 

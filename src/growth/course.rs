@@ -1,0 +1,237 @@
+//! The looks of a run, one after the other: what each saw, and what stands after the last.
+//!
+//! Growth is suspected first and confirmed only by a later look. What came to rest stands until the floors rise above
+//! all that look had seen; growth stands until a later look finds a tail at rest, which is then the longer evidence.
+
+use super::counts::{self, Seen};
+use super::looks::{FEWEST_CYCLES, LOOKS_PLANNED, looks};
+use super::stair::{Stair, stair};
+use super::tail::{Ground, Rest, Unrest, tail};
+use super::window_test::{Failure, Passed, window_test};
+use super::{Budget, Floors, Question};
+use crate::statistics::{sen, series};
+use crate::units::Unit;
+
+/// Cycles at which a suspicion can be confirmed, in multiples of those at which it arose.
+pub(super) const TIMES_CYCLES: usize = 2;
+/// The slope since the suspicion as a share of the slope at it.
+const SLOPE_KEEPS: f64 = 0.8;
+/// A known cap must lie this far behind before growth is called endless.
+pub(super) const PAST_CAP: f64 = 1.25;
+
+/// The floors of a curve as the looks see them.
+#[derive(Debug)]
+pub(super) struct Series {
+    /// Axis and values, warm-up first.
+    pub x: Vec<f64>,
+    pub y: Vec<f64>,
+    /// Pieces of the warm-up at their begin.
+    pub warmup: usize,
+}
+
+impl Series {
+    pub(super) fn of(floors: &Floors) -> Self {
+        let all = || floors.warmup.iter().chain(&floors.cycles);
+        Self { x: all().map(|f| f.x).collect(), y: all().map(|f| f.value).collect(), warmup: floors.warmup.len() }
+    }
+
+    /// Complete cycles.
+    pub(super) fn cycles(&self) -> usize {
+        self.y.len() - self.warmup
+    }
+
+    /// Axis and values of the cycles from one on, the first being 0.
+    pub(super) fn cycles_from(&self, start: usize) -> (&[f64], &[f64]) {
+        let start = (self.warmup + start).min(self.y.len());
+        (&self.x[start..], &self.y[start..])
+    }
+}
+
+/// Why a look decided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Why {
+    /// It rises in every part and went on at the same rate.
+    Rising { passed: Passed, keeps: f64 },
+    /// It doubles.
+    Stairs(Stair),
+    /// Rare events at even distances.
+    Events(usize),
+    /// It came to rest.
+    Rest(Rest),
+}
+
+/// A decision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Decision {
+    /// The cycles after which it first stood.
+    pub at: usize,
+    /// The cycles of the last look that came to it again.
+    seen: usize,
+    pub why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Suspicion {
+    /// Cycles at that look.
+    pub at: usize,
+    /// The slope it had then.
+    slope: f64,
+}
+
+/// What is known after some looks.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub decision: Option<Decision>,
+    pub suspicion: Option<Suspicion>,
+    pub stairs: Option<Stair>,
+    pub events: Option<counts::Suspicion>,
+    /// What the last look missed for growth, and for rest.
+    pub failure: Failure,
+    pub unrest: Unrest,
+    /// Growth was confirmed, but a known cap is not far enough behind.
+    pub before_cap: bool,
+}
+
+impl Course {
+    /// Goes through all looks of a run so far.
+    pub(super) fn run(series: &Series, question: &Question, ground: &Ground) -> Self {
+        let mut course = Self {
+            decision: None,
+            suspicion: None,
+            stairs: None,
+            events: None,
+            failure: Failure::TooShort,
+            unrest: Unrest::TooShort,
+            before_cap: false,
+        };
+        for cycles in due(series.cycles(), question.budget) {
+            course.look(series, cycles, question, ground);
+        }
+        course
+    }
+
+    /// Whether growth is suspected and not confirmed.
+    pub(super) fn suspects(&self) -> bool {
+        self.suspicion.is_some() || self.stairs.is_some() || self.events.is_some()
+    }
+
+    fn look(&mut self, series: &Series, cycles: usize, question: &Question, ground: &Ground) {
+        let end = series.warmup + cycles;
+        let (x, y) = (&series.x[..end], &series.y[..end]);
+        let (cycle_x, cycle_y) = (&x[series.warmup..], &y[series.warmup..]);
+        let rising = self.ask_trend(cycle_x, cycle_y, ground);
+        let stairs = self.ask_stairs(x, y);
+        let events = self.ask_events(cycle_x, cycle_y, ground);
+        let growth = rising.or(stairs).or(events);
+        let cap_passed =
+            question.expect_cap.is_none_or(|cap| x.last().is_some_and(|now| *now >= PAST_CAP * cap as f64));
+        self.before_cap = growth.is_some() && !cap_passed;
+        if let Some(why) = growth.filter(|_| cap_passed) {
+            if !self.decision.is_some_and(|decision| decision.is_growth()) {
+                self.decision = Some(Decision { at: cycles, seen: cycles, why });
+            }
+            return;
+        }
+        self.ask_rest(x, y, cycles, ground);
+    }
+
+    fn ask_trend(&mut self, x: &[f64], y: &[f64], ground: &Ground) -> Option<Why> {
+        let passed = match window_test(x, y, ground.quantum) {
+            Ok(passed) => passed,
+            Err(failure) => {
+                self.failure = failure;
+                if !failure.rises() {
+                    self.suspicion = None;
+                }
+                return None;
+            }
+        };
+        let anew = Suspicion { at: y.len(), slope: passed.slope };
+        let suspicion = *self.suspicion.get_or_insert(anew);
+        if y.len() < TIMES_CYCLES * suspicion.at {
+            return None;
+        }
+        let keeps = sen::slope(&x[suspicion.at..], &y[suspicion.at..]).unwrap_or(0.0) / suspicion.slope;
+        if keeps >= SLOPE_KEEPS {
+            return Some(Why::Rising { passed, keeps });
+        }
+        self.failure = Failure::SlowsDown(keeps);
+        self.suspicion = Some(anew);
+        None
+    }
+
+    fn ask_stairs(&mut self, x: &[f64], y: &[f64]) -> Option<Why> {
+        let seen = stair(x, y)?;
+        let before = *self.stairs.get_or_insert(seen);
+        (seen.last_x > before.last_x).then_some(Why::Stairs(seen))
+    }
+
+    fn ask_events(&mut self, x: &[f64], y: &[f64], ground: &Ground) -> Option<Why> {
+        if ground.unit != Unit::Count {
+            return None;
+        }
+        match counts::count_rule(x, y, self.events) {
+            Seen::Confirmed { events } => return Some(Why::Events(events)),
+            Seen::Suspected(suspicion) => self.events = Some(suspicion),
+            Seen::Nothing => self.events = None,
+        }
+        None
+    }
+
+    fn ask_rest(&mut self, x: &[f64], y: &[f64], cycles: usize, ground: &Ground) {
+        match tail(x, y, cycles, ground) {
+            Ok(rest) => {
+                let at = self.decision.filter(|decision| !decision.is_growth()).map_or(cycles, |rested| rested.at);
+                self.decision = Some(Decision { at, seen: cycles, why: Why::Rest(rest) });
+                (self.suspicion, self.stairs, self.events) = (None, None, None);
+            }
+            Err(unrest) => {
+                self.unrest = unrest;
+                let warmup = y.len() - cycles;
+                if self.decision.is_some_and(|decision| decision.is_overtaken(&y[warmup..])) {
+                    self.decision = None;
+                }
+            }
+        }
+    }
+}
+
+impl Decision {
+    pub(super) fn is_growth(&self) -> bool {
+        !matches!(self.why, Why::Rest(_))
+    }
+
+    /// Whether a rest no longer stands: the later half of the floors since lies above all that were seen then.
+    fn is_overtaken(&self, y: &[f64]) -> bool {
+        if self.is_growth() || y.len() < self.seen + 2 {
+            return false;
+        }
+        let highest = y[..self.seen].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        series::minimum(&y[self.seen + (y.len() - self.seen) / 2..]) > highest
+    }
+}
+
+/// The looks of a run with so many cycles. The last cycle of a spent budget is a look too, as long as no more looks
+/// share the chance of a false alarm than were planned.
+fn due(cycles: usize, budget: Budget) -> Vec<usize> {
+    let mut due: Vec<usize> = looks().map(|look| look as usize).take_while(|look| *look <= cycles).collect();
+    let ends_between = due.last().is_some_and(|last| *last < cycles) && cycles >= FEWEST_CYCLES as usize;
+    if budget == Budget::Spent && ends_between && due.len() < LOOKS_PLANNED {
+        due.push(cycles);
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_budget_is_a_look_while_looks_are_left() {
+        assert_eq!(due(60, Budget::Open), [10, 15, 22, 33, 50]);
+        assert_eq!(due(60, Budget::Spent), [10, 15, 22, 33, 50, 60]);
+        assert_eq!(due(50, Budget::Spent), [10, 15, 22, 33, 50]);
+        assert_eq!(due(120, Budget::Spent), [10, 15, 22, 33, 50, 75, 110]);
+        assert!(due(9, Budget::Spent).is_empty());
+    }
+}

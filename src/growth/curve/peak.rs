@@ -1,0 +1,41 @@
+//! The highest anonymous memory: what ticks see, and what the kernel's high-water mark saw between them.
+//!
+//! The high-water mark (VmHWM) is the highest resident set since it was last reset, so a reading belongs to a cycle
+//! only if the reset was made for that cycle, or if the mark rose since it was last read. Files and shared memory
+//! are taken off by what they are at the tick of the reading.
+
+use crate::sample::{Event, Phase, Sample};
+
+/// What is known of the mark so far.
+#[derive(Debug, Default)]
+pub(super) struct Peaks {
+    /// The cycle for which the mark was last reset.
+    reset_for: Option<u32>,
+    /// The last reading since the reset.
+    last_mark: Option<u64>,
+}
+
+impl Peaks {
+    /// Takes in an event. A reset while a cycle settles is made for the next cycle.
+    pub(super) fn note(&mut self, event: &Event, phase: Option<Phase>, cycle: u32) {
+        if matches!(event, Event::PeakReset) {
+            self.reset_for = Some(if phase == Some(Phase::Settle) { cycle.saturating_add(1) } else { cycle });
+            self.last_mark = None;
+        }
+    }
+
+    /// The highest anonymous memory known at this tick, in bytes.
+    pub(super) fn value(&mut self, sample: &Sample, cycle: u32) -> Option<f64> {
+        let seen = sample.anonymous;
+        let between = self.of_mark(sample, cycle);
+        seen.max(between).map(|bytes| bytes as f64)
+    }
+
+    fn of_mark(&mut self, sample: &Sample, cycle: u32) -> Option<u64> {
+        let mark = sample.high_water?;
+        let rose = self.last_mark.replace(mark).is_some_and(|before| mark > before);
+        let belongs = rose || self.reset_for == Some(cycle);
+        let not_anonymous = sample.rss?.saturating_sub(sample.anonymous?);
+        belongs.then(|| mark.saturating_sub(not_anonymous))
+    }
+}

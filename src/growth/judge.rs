@@ -1,0 +1,163 @@
+//! One curve, judged by the rule of docs/statistics.md.
+
+use super::course::{Course, Decision, PAST_CAP, Series, TIMES_CYCLES, Why};
+use super::estimate::{cycles_for, pace_per_hour, per_unit, sensitivity};
+use super::explain::{self, Facts};
+use super::floors::cycle_length;
+use super::looks::{FEWEST_CYCLES, RULE_OF_THREE, look_from, quantum};
+use super::tail::{Ground, Unrest, spread};
+use super::{Curve, Estimate, Floors, Growth, Question, Verdict};
+
+/// The share of the cycles left out of figures where no decision says which.
+const DROP: f64 = 0.25;
+
+/// Judges a curve. The same curve and question always give the same answer, and any input gives one.
+pub fn judge(curve: &Curve, question: &Question) -> Growth {
+    let time_rate = question.time_driven.map_or(0.0, |rate| rate.value);
+    let floors = curve.floors_without(time_rate);
+    let series = Series::of(&floors);
+    let slack = Slack::of(question.time_driven, &floors);
+    let unit = curve.metric.unit();
+    let ground = Ground { unit, quantum: quantum(unit), smallest: question.smallest, slack: slack.more };
+    let course = Course::run(&series, question, &ground);
+    let figures = Figures::of(&series, &floors, course.decision.as_ref(), &slack, &ground);
+    let verdict = verdict(course.decision.as_ref(), figures.per_unit, &slack);
+    let undecided = verdict == Verdict::Inconclusive;
+    let more_cycles = undecided.then(|| more_cycles(&series, &course, question, &ground, &figures)).flatten();
+    let baseline = floors.baseline.unwrap_or(0.0);
+    let last = floors.cycles.last().map_or(baseline, |floor| floor.value);
+    let facts = Facts { axis: curve.axis, ground: &ground, series: &series, question, figures: &figures, baseline };
+    let time_driven = undecided && course.decision.is_some();
+    let reason = match &course.decision {
+        Some(decision) if !undecided => explain::decided(&facts, decision),
+        Some(_) => explain::time_driven(&facts),
+        None => explain::undecided(&facts, &course),
+    };
+    Growth {
+        metric: curve.metric.clone(),
+        axis: curve.axis,
+        verdict,
+        suspected: time_driven || (undecided && (course.suspects() || course.before_cap)),
+        decided_at: course.decision.filter(|_| !undecided).map(|decision| floors.cycles[decision.at - 1].cycle),
+        per_op: figures.per_unit,
+        per_hour: figures.per_hour,
+        baseline,
+        last,
+        highest: curve.points.iter().map(|point| point.value).reduce(f64::max).unwrap_or(0.0),
+        sensitivity: figures.sensitivity,
+        more_cycles,
+        reason,
+        floors: floors.cycles,
+    }
+}
+
+/// How far the growth in time taken off may have been wrong, per unit of the axis.
+#[derive(Debug, Default)]
+struct Slack {
+    /// The curve may grow by so much more, because too much was taken off.
+    more: f64,
+    /// It may grow by so much less.
+    less: f64,
+}
+
+impl Slack {
+    fn of(time_driven: Option<Estimate>, floors: &Floors) -> Self {
+        let Some((rate, pace)) = time_driven.zip(pace_per_hour(&floors.cycles)) else { return Self::default() };
+        let seconds_per_unit = 3600.0 / pace;
+        Self {
+            more: (rate.value - rate.low).max(0.0) * seconds_per_unit,
+            less: (rate.high - rate.value).max(0.0) * seconds_per_unit,
+        }
+    }
+}
+
+fn verdict(decision: Option<&Decision>, per_unit: Option<Estimate>, slack: &Slack) -> Verdict {
+    match decision.map(|decision| decision.why) {
+        None => Verdict::Inconclusive,
+        Some(Why::Rest(rest)) if rest.after_growth => Verdict::Bounded,
+        Some(Why::Rest(_)) => Verdict::Flat,
+        // Growth that the doubt about growth in time can explain is not growth per operation.
+        Some(_) if slack.less > 0.0 && per_unit.is_none_or(|growth| growth.value <= slack.less) => {
+            Verdict::Inconclusive
+        }
+        Some(_) => Verdict::Unbounded,
+    }
+}
+
+/// The figures beside the verdict.
+#[derive(Debug)]
+pub(super) struct Figures {
+    pub per_unit: Option<Estimate>,
+    pub per_hour: Option<Estimate>,
+    pub sensitivity: Option<f64>,
+    /// Noise around the slope in the judged window.
+    pub noise: f64,
+    pub cycle_length: Option<f64>,
+}
+
+impl Figures {
+    fn of(series: &Series, floors: &Floors, decision: Option<&Decision>, slack: &Slack, ground: &Ground) -> Self {
+        let start = window(series, decision);
+        let (x, y) = series.cycles_from(start);
+        let per_unit = per_unit(x, y, ground.quantum).map(|growth| growth.widened(slack.less, slack.more));
+        let pace = pace_per_hour(floors.cycles.get(start..).unwrap_or_default());
+        let cycle_length = cycle_length(&floors.cycles);
+        Self {
+            per_unit,
+            per_hour: per_unit.zip(pace).map(|(growth, pace)| growth.scaled(pace)),
+            sensitivity: cycle_length.and_then(|length| sensitivity(x, y, length, series.cycles(), ground.quantum)),
+            noise: spread(x, y, 0.0),
+            cycle_length,
+        }
+    }
+}
+
+/// The first cycle of the window that the figures are taken over: that of the decision.
+fn window(series: &Series, decision: Option<&Decision>) -> usize {
+    let share = |drop: f64| (series.cycles() as f64 * drop).floor() as usize;
+    match decision.map(|decision| decision.why) {
+        Some(Why::Rising { passed, .. }) => share(passed.drop),
+        Some(Why::Stairs(_)) => 0,
+        Some(Why::Rest(rest)) => rest.start.saturating_sub(series.warmup),
+        Some(Why::Events(_)) | None => share(DROP),
+    }
+}
+
+/// How many more cycles would let a look decide, where that can be said.
+fn more_cycles(
+    series: &Series,
+    course: &Course,
+    question: &Question,
+    ground: &Ground,
+    figures: &Figures,
+) -> Option<u32> {
+    let done = u32::try_from(series.cycles()).ok()?;
+    let now = series.x.last().copied().unwrap_or(0.0);
+    let length = figures.cycle_length;
+    // Cycles until the axis reaches a place.
+    let until = |place: f64| length.map(|length| done as f64 + ((place - now) / length).max(0.0).ceil());
+    let wanted = if done < FEWEST_CYCLES {
+        Some(f64::from(FEWEST_CYCLES))
+    } else if course.before_cap {
+        question.expect_cap.and_then(|cap| until(PAST_CAP * cap as f64))
+    } else if let Some(suspicion) = course.suspicion {
+        Some((TIMES_CYCLES * suspicion.at) as f64)
+    } else if let Some(events) = course.events {
+        Some((TIMES_CYCLES * events.floors) as f64)
+    } else if let Some(stairs) = course.stairs {
+        until(stairs.next_x)
+    } else {
+        match course.unrest {
+            Unrest::RecentStep(needed) => until(needed),
+            Unrest::Loose(_) if question.smallest > 0.0 => {
+                let by_noise = length.map(|d| cycles_for(question.smallest, figures.noise, d, ground.quantum));
+                let by_events = until(RULE_OF_THREE * ground.quantum / question.smallest);
+                by_noise.zip(by_events).map(|(noise, events)| noise.max(events))
+            }
+            _ => Some(f64::from(done) + 1.0),
+        }
+    }?;
+    let wanted = wanted.max(f64::from(done) + 1.0);
+    // More cycles than any budget could hold are no answer.
+    (wanted < 1e6).then(|| look_from(wanted as u32) - done)
+}

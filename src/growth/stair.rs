@@ -1,0 +1,95 @@
+//! Containers that double: they grow without end, in steps that get larger and rarer.
+//!
+//! To a test for trends such a curve is flat most of the time and slows down. What tells it is the pattern: each step
+//! about twice as high as the last, after about twice as long.
+
+use super::steps::{Step, steps};
+use crate::statistics::series::{largest_drawdown, suffix_minima};
+
+/// A step counts from this share of the whole rise.
+const LEAST_SHARE: f64 = 0.06;
+/// Neighbouring rises from this share of the whole belong to one step: a table is copied over a border of cycles.
+const PART_SHARE: f64 = LEAST_SHARE / 4.0;
+/// The steps together must make this share of the rise.
+const TOGETHER: f64 = 0.85;
+const FEWEST_STEPS: usize = 3;
+const HEIGHTS_GROW: std::ops::RangeInclusive<f64> = 1.5..=2.7;
+const GAPS_GROW: std::ops::RangeInclusive<f64> = 1.4..=2.9;
+/// How far it may fall back, as a share of the last step.
+const FALLS_BACK: f64 = 0.5;
+/// How long ago the last step may be, in gaps between the last two.
+const LAST_WITHIN: f64 = 2.2;
+
+/// A staircase as seen at one look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Stair {
+    /// The axis at its last step.
+    pub last_x: f64,
+    /// Height of the last step.
+    pub height: f64,
+    /// The axis where the next step is expected.
+    pub next_x: f64,
+}
+
+/// Whether a series of floors (warm-up included) is a doubling staircase.
+pub(super) fn stair(x: &[f64], y: &[f64]) -> Option<Stair> {
+    let kept = suffix_minima(y);
+    let rise = kept.last()? - kept.first()?;
+    if rise <= 0.0 {
+        return None;
+    }
+    let mut found = steps(x, y, PART_SHARE * rise);
+    found.retain(|step| step.height >= LEAST_SHARE * rise);
+    let together: f64 = found.iter().map(|step| step.height).sum();
+    let &[.., first, second, last] = found.as_slice() else { return None };
+    let now = *x.last()?;
+    let (gap, next_gap) = (second.x - first.x, last.x - second.x);
+    let doubles = HEIGHTS_GROW.contains(&(second.height / first.height))
+        && HEIGHTS_GROW.contains(&(last.height / second.height))
+        && GAPS_GROW.contains(&(next_gap / gap));
+    let sound = found.len() >= FEWEST_STEPS
+        && together >= TOGETHER * rise
+        && largest_drawdown(y) <= FALLS_BACK * last.height
+        && now - last.x <= LAST_WITHIN * next_gap
+        && stayed(&last, y.len());
+    (doubles && sound).then_some(Stair {
+        last_x: last.x,
+        height: last.height,
+        next_x: last.x + next_gap * (next_gap / gap),
+    })
+}
+
+/// Whether the step has been seen at more than the one last floor, which may be a bulge.
+fn stayed(last: &Step, floors: usize) -> bool {
+    last.to + 1 < floors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(n: usize, keeps: impl Fn(f64) -> f64) -> (Vec<f64>, Vec<f64>) {
+        let x: Vec<f64> = (1..=n).map(|i| i as f64).collect();
+        let y = x.iter().map(|&x| keeps(x)).collect();
+        (x, y)
+    }
+
+    #[test]
+    fn a_table_that_doubles_is_a_staircase() {
+        let (x, y) = table(36, |x| 1e6 * 2f64.powf((x / 4.0).log2().floor().max(0.0)));
+        let found = stair(&x, &y).expect("a staircase");
+        assert_eq!((found.last_x, found.next_x), (32.0, 64.0));
+    }
+
+    #[test]
+    fn lines_even_steps_and_tables_at_rest_are_not() {
+        for (name, (x, y)) in [
+            ("a line", table(40, |x| 1e5 * x)),
+            ("even steps", table(40, |x| 1e6 * (x / 8.0).floor())),
+            ("at rest", table(90, |x| 1e6 * 2f64.powf((x / 4.0).log2().floor().clamp(0.0, 3.0)))),
+            ("nothing", table(40, |_| 3.0)),
+        ] {
+            assert_eq!(stair(&x, &y), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Has it come to rest? The latest stretch must be long, and bound the growth below what anyone cares about.
+
+use super::looks::RULE_OF_THREE;
+use super::steps::{isolated, least_step, steps};
+use crate::statistics::mann_kendall::rising_chance;
+use crate::statistics::quantile::{median, sigma_by_mad};
+use crate::statistics::{sen, series};
+use crate::units::Unit;
+
+/// Fewest floors a tail rests on.
+const FEWEST_FLOORS: usize = 6;
+/// The shares of all operations tried as the tail, longest first. Half of all operations is the least: whatever doubles
+/// would have doubled once more. A few shares, and not every floor, keep the number of chances to be wrong small.
+const SHARES: [f64; 5] = [0.9, 0.8, 0.7, 0.6, 0.5];
+/// A tail must be this many times as long as the gap between the last two steps.
+const GAPS: f64 = 2.2;
+/// Confidence of the upper bound, and how much wider the slope's variance is taken for dependent floors.
+const CONFIDENCE: f64 = 0.95;
+pub(super) const VARIANCE_FACTOR: f64 = 1.5;
+/// Below this chance the tail still creeps.
+const CREEP_CHANCE: f64 = 0.05;
+/// Cycles from which a creep can be called bounded, and the share of `smallest` it must stay below.
+const CREEP_FROM: usize = 33;
+const CREEP_SHARE: f64 = 0.5;
+/// Minima of two halves without growth differ by about one standard deviation of the noise; two are allowed.
+const RISE_OVER_NOISE: f64 = 2.0;
+/// An earlier rise is one that came to rest when it is this many standard deviations ...
+const EARLIER_OVER_NOISE: f64 = 5.0;
+/// ... and this share of what the smallest growth would have come to.
+const EARLIER_SHARE: f64 = 0.25;
+
+/// What a tail is asked against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ground {
+    /// The unit of the metric.
+    pub unit: Unit,
+    /// Its step.
+    pub quantum: f64,
+    /// The smallest growth that matters.
+    pub smallest: f64,
+    /// How far the growth in time that was taken off may have been too much, per unit of the axis.
+    pub slack: f64,
+}
+
+/// A curve that came to rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rest {
+    /// The first floor of the tail, counted with the warm-up.
+    pub start: usize,
+    /// How long it is on the axis.
+    pub length: f64,
+    /// The growth that it leaves possible, per unit of the axis.
+    pub bound: f64,
+    /// Whether it grew before.
+    pub after_growth: bool,
+    /// Whether it still creeps, below what matters.
+    pub creeps: bool,
+}
+
+/// What kept a curve from being called at rest, for a person to know what is missing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Unrest {
+    /// Fewer floors than a tail needs.
+    TooShort,
+    /// A step is too recent: the tail must be this long.
+    RecentStep(f64),
+    /// It still rises: the rise from half to half.
+    Rises(f64),
+    /// It creeps: the rate at which.
+    Creeps(f64),
+    /// The bound is above what matters.
+    Loose(f64),
+}
+
+/// Looks for a tail at rest in floors (warm-up included), `cycles` of which are cycles.
+pub(super) fn tail(x: &[f64], y: &[f64], cycles: usize, ground: &Ground) -> Result<Rest, Unrest> {
+    let (Some(&now), Some(&origin)) = (x.last(), y.first()) else { return Err(Unrest::TooShort) };
+    let alone = isolated(x, y, ground.quantum);
+    let needed = rest_after_steps(x, y, ground);
+    let step = median(&alone.iter().map(|step| step.height).collect::<Vec<_>>()).unwrap_or(0.0).max(ground.quantum);
+    let mut unrest = Unrest::TooShort;
+    for share in SHARES {
+        // The shortest stretch that still holds this share of all operations.
+        let Some(start) = x.iter().rposition(|at| now - at >= share * now) else { continue };
+        let length = now - x[start];
+        if x.len() - start < FEWEST_FLOORS || length <= 0.0 {
+            continue;
+        }
+        if length < needed {
+            unrest = Unrest::RecentStep(needed);
+            continue;
+        }
+        match at_rest(&x[start..], &y[start..], step, cycles, ground) {
+            Ok((bound, creeps)) => {
+                let noise = spread(&x[start..], &y[start..], ground.quantum);
+                let earlier = median(&y[start..]).unwrap_or(origin) - origin;
+                let after_growth =
+                    earlier > EARLIER_OVER_NOISE * noise && earlier > EARLIER_SHARE * ground.smallest * now;
+                return Ok(Rest { start, length, bound, after_growth, creeps });
+            }
+            Err(why) => unrest = why,
+        }
+    }
+    Err(unrest)
+}
+
+/// How long it must rest after its last two steps, so that a third, after twice the time, would have been seen. Steps that
+/// together come to less than half of what matters per unit of the axis ask for nothing: so would all that follow.
+fn rest_after_steps(x: &[f64], y: &[f64], ground: &Ground) -> f64 {
+    match steps(x, y, least_step(y, ground.quantum)).as_slice() {
+        [.., before, last] if last.height > CREEP_SHARE * ground.smallest * (last.x - before.x) => {
+            GAPS * (last.x - before.x)
+        }
+        _ => 0.0,
+    }
+}
+
+/// The bound on the growth in one stretch, and whether it creeps.
+fn at_rest(x: &[f64], y: &[f64], step: f64, cycles: usize, ground: &Ground) -> Result<(f64, bool), Unrest> {
+    let length = x[x.len() - 1] - x[0];
+    let sen = sen::Slopes::between(x, y).map_or(0.0, |mut s| s.upper_bound(CONFIDENCE, VARIANCE_FACTOR));
+    let bound = sen.max(RULE_OF_THREE * step / length) + ground.slack;
+    if bound.is_nan() || bound > ground.smallest {
+        return Err(Unrest::Loose(bound));
+    }
+    if rising_chance(y) < CREEP_CHANCE {
+        let net = quarter_rate(x, y) + ground.slack;
+        let small = bound.max(net) <= CREEP_SHARE * ground.smallest;
+        let judged = ground.unit == Unit::Bytes && cycles >= CREEP_FROM;
+        return if small && judged { Ok((bound.max(net), true)) } else { Err(Unrest::Creeps(net)) };
+    }
+    let rise = match ground.unit {
+        Unit::Bytes => {
+            let allowed = ground.quantum.max(RISE_OVER_NOISE * spread(x, y, ground.quantum));
+            rise_between(y, 2) - allowed
+        }
+        Unit::Count => rise_between(y, 4).max(rise_between(y, 2)),
+    };
+    if rise > 0.0 { Err(Unrest::Rises(rise)) } else { Ok((bound, false)) }
+}
+
+/// How far the minimum of any later part lies above that of the first.
+fn rise_between(y: &[f64], parts: usize) -> f64 {
+    let minima = series::block_minima(y, parts).unwrap_or_default();
+    minima.iter().map(|minimum| minimum - minima[0]).fold(0.0, f64::max)
+}
+
+/// The net rate from the first quarter to the last.
+fn quarter_rate(x: &[f64], y: &[f64]) -> f64 {
+    let quarter = (y.len() / 4).max(1);
+    let middle = |values: &[f64]| median(values).unwrap_or(0.0);
+    let run = middle(&x[x.len() - quarter..]) - middle(&x[..quarter]);
+    (middle(&y[y.len() - quarter..]) - middle(&y[..quarter])) / run
+}
+
+/// The noise around the slope: at least the rounding noise of the metric's step.
+pub(super) fn spread(x: &[f64], y: &[f64], quantum: f64) -> f64 {
+    let slope = sen::slope(x, y).unwrap_or(0.0);
+    sigma_by_mad(&sen::residuals(x, y, slope)).unwrap_or(0.0).max(quantum / 12f64.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMORY: Ground = Ground { unit: Unit::Bytes, quantum: 4096.0, smallest: 100.0, slack: 0.0 };
+    const COUNTS: Ground = Ground { unit: Unit::Count, quantum: 1.0, smallest: 1e-4, slack: 0.0 };
+
+    fn asked(n: usize, ground: &Ground, value: impl Fn(f64) -> f64) -> Result<Rest, Unrest> {
+        let x: Vec<f64> = (1..=n).map(|i| i as f64 * 1500.0).collect();
+        let y: Vec<f64> = (1..=n).map(|i| value(i as f64)).collect();
+        tail(&x, &y, n, ground)
+    }
+
+    #[test]
+    fn what_stays_is_flat_and_what_stopped_is_bounded() {
+        assert!(!asked(12, &MEMORY, |_| 5e6).expect("rest").after_growth);
+        assert!(asked(22, &MEMORY, |i| (i * 1e6).min(8e6)).expect("rest").after_growth);
+    }
+
+    #[test]
+    fn a_stop_within_the_last_half_is_not_rest() {
+        assert!(asked(22, &MEMORY, |i| (i * 1e6).min(16e6)).is_err());
+    }
+
+    #[test]
+    fn doubling_is_never_rest_between_its_steps() {
+        for n in 12..130 {
+            let found = asked(n, &MEMORY, |i| 1e6 * 2f64.powf((i / 3.0).log2().floor().max(0.0)));
+            assert!(found.is_err(), "{n}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn counts_need_the_operations_that_their_smallest_asks_for() {
+        assert!(matches!(asked(15, &COUNTS, |_| 7.0), Err(Unrest::Loose(_))));
+        assert!(asked(33, &COUNTS, |_| 7.0).is_ok());
+        assert!(asked(33, &COUNTS, |i| 7.0 + (i / 12.0).floor()).is_err());
+    }
+
+    #[test]
+    fn slack_from_growth_in_time_widens_the_bound() {
+        assert!(asked(33, &Ground { slack: 101.0, ..MEMORY }, |_| 5e6).is_err());
+    }
+
+    #[test]
+    fn nothing_is_no_rest() {
+        assert_eq!(tail(&[], &[], 0, &MEMORY), Err(Unrest::TooShort));
+        assert_eq!(asked(4, &MEMORY, |_| 1.0), Err(Unrest::TooShort));
+    }
+}

@@ -1,0 +1,168 @@
+//! Does a series rise in every part, without falling back and without slowing down?
+//!
+//! Six conditions, all of which must hold (docs/statistics.md gives the reason of each constant). The first three ask
+//! whether it rises at all, the last three whether that rise is the kind that goes on.
+
+use super::looks::LOOKS_PLANNED;
+use crate::statistics::mann_kendall::rising_chance;
+use crate::statistics::models::{self, Shape};
+use crate::statistics::{sen, series};
+
+/// The chance of a false alarm that a whole run may have.
+pub(super) const ALPHA: f64 = 1e-3;
+/// Shares of the cycles that are left out as warm-up, tried in this order.
+const DROPS: [f64; 2] = [0.25, 0.5];
+/// The least number of cycles left, before rounding up: eight floors are the fewest that can be significant.
+const LEAST_LEFT: f64 = 7.5;
+const LATE_HALF_CHANCE: f64 = 0.05;
+/// Fewest floors that are cut into five blocks instead of four.
+const FIVE_BLOCKS_FROM: usize = 16;
+/// Steps of the metric (pages, things) that the rise must come to.
+const LEAST_STEPS: f64 = 4.0;
+const LEAST_LATE_SHARE: f64 = 0.7;
+const MODEL_LEAD: f64 = 2.0;
+const SLOWED_END_SHARE: f64 = 0.65;
+const BROKEN_LINE_KEEPS: f64 = 0.35;
+
+/// A window that passed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Passed {
+    /// The share of the cycles left out before it.
+    pub drop: f64,
+    /// The chance of such a rise without a trend.
+    pub chance: f64,
+    /// Its slope.
+    pub slope: f64,
+    /// The slope of its second half as a share of that of its first half.
+    pub late_share: f64,
+}
+
+/// What kept a series from passing, for the window that came furthest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Failure {
+    /// There are too few floors.
+    TooShort,
+    /// It does not rise, or not in every part.
+    NoTrend,
+    /// It falls back by more than it rises.
+    FallsBack,
+    /// It rises, but slower and slower: the late slope as a share of the early.
+    SlowsDown(f64),
+    /// A shape that slows down fits better.
+    BetterShape(Shape),
+}
+
+impl Failure {
+    /// Whether it rises at all: conditions 1 to 3 held.
+    pub(super) fn rises(self) -> bool {
+        matches!(self, Self::FallsBack | Self::SlowsDown(_) | Self::BetterShape(_))
+    }
+}
+
+/// Tests floors at `x` with values `y`, measured in steps of `quantum`.
+pub(super) fn window_test(x: &[f64], y: &[f64], quantum: f64) -> Result<Passed, Failure> {
+    let mut furthest = Failure::TooShort;
+    for drop in DROPS {
+        let left_out = y.len() as f64 * drop;
+        if y.len() as f64 - left_out < LEAST_LEFT {
+            continue;
+        }
+        let start = left_out.floor() as usize;
+        match one_window(&x[start..], &y[start..], quantum).map(|passed| Passed { drop, ..passed }) {
+            // The shape is asked of all floors and only once a window has come so far: it costs the most.
+            Ok(passed) => match slowing_shape(x, y, quantum) {
+                Some(shape) => return Err(Failure::BetterShape(shape)),
+                None => return Ok(passed),
+            },
+            Err(failure) if failure.rises() || !furthest.rises() => furthest = failure,
+            Err(_) => {}
+        }
+    }
+    Err(furthest)
+}
+
+/// Conditions 1 to 5 on one window.
+fn one_window(x: &[f64], y: &[f64], quantum: f64) -> Result<Passed, Failure> {
+    let half = y.len() / 2;
+    let chance = rising_chance(y);
+    let significant = chance <= ALPHA / LOOKS_PLANNED as f64 / DROPS.len() as f64;
+    if !significant || rising_chance(&y[half..]) > LATE_HALF_CHANCE {
+        return Err(Failure::NoTrend);
+    }
+    let blocks = if y.len() >= FIVE_BLOCKS_FROM { 5 } else { 4 };
+    let minima = series::block_minima(y, blocks).unwrap_or_default();
+    let rise = minima.last().zip(minima.first()).map_or(0.0, |(last, first)| last - first);
+    if !minima.is_sorted_by(|a, b| a < b) || rise < LEAST_STEPS * quantum {
+        return Err(Failure::NoTrend);
+    }
+    if rise < series::largest_drawdown(y) {
+        return Err(Failure::FallsBack);
+    }
+    let early = sen::slope(&x[..half], &y[..half]).unwrap_or(0.0);
+    let late = sen::slope(&x[half..], &y[half..]).unwrap_or(0.0);
+    // A first half that does not rise at all has nothing to slow down from.
+    let late_share = if early > 0.0 {
+        late / early
+    } else if late > 0.0 {
+        f64::INFINITY
+    } else {
+        0.0
+    };
+    if late_share.is_nan() || late_share < LEAST_LATE_SHARE {
+        return Err(Failure::SlowsDown(late_share));
+    }
+    let slope = sen::slope(x, y).filter(|slope| *slope > 0.0).ok_or(Failure::NoTrend)?;
+    Ok(Passed { drop: 0.0, chance, slope, late_share })
+}
+
+/// Condition 6: the shape that slows down, where it fits clearly better than any that goes on.
+fn slowing_shape(x: &[f64], y: &[f64], quantum: f64) -> Option<Shape> {
+    let found = models::compare(x, y, quantum, BROKEN_LINE_KEEPS)?;
+    let slowing = found.slowing?;
+    let clearly = slowing.aicc + MODEL_LEAD < found.steady.aicc && slowing.end_share < SLOWED_END_SHARE;
+    clearly.then_some(slowing.shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(n: usize) -> Vec<f64> {
+        (1..=n).map(|i| i as f64 * 1000.0).collect()
+    }
+
+    fn test(y: &[f64]) -> Result<Passed, Failure> {
+        window_test(&axis(y.len()), y, 4096.0)
+    }
+
+    fn curve(n: usize, value: impl Fn(f64) -> f64) -> Vec<f64> {
+        (1..=n).map(|i| value(i as f64)).collect()
+    }
+
+    #[test]
+    fn a_line_passes_from_ten_floors_on() {
+        let passed = test(&curve(10, |i| i * 1e5)).expect("passes");
+        assert!((passed.slope - 100.0).abs() < 1e-9 && passed.drop == 0.25 && passed.late_share == 1.0);
+        assert_eq!(test(&curve(9, |i| i * 1e5)), Err(Failure::TooShort));
+    }
+
+    #[test]
+    fn what_rises_after_a_long_quiet_passes() {
+        assert!(test(&curve(40, |i| (i - 8.0).max(0.0) * 1e5)).is_ok());
+    }
+
+    #[test]
+    fn rises_that_end_or_slow_do_not_pass() {
+        assert!(test(&curve(40, |i| (i * 1e5).min(2.5e6))).is_err());
+        assert!(test(&curve(40, |i| 1e6 * (1.0 - (-i / 10.0).exp()))).is_err());
+        assert!(test(&curve(40, |i| 1e6 * i.ln())).is_err());
+        assert_eq!(test(&curve(40, |i| i)), Err(Failure::NoTrend));
+        assert_eq!(test(&curve(40, |_| 7.0)), Err(Failure::NoTrend));
+    }
+
+    #[test]
+    fn a_collector_that_took_it_all_back_once_is_no_trend_yet() {
+        let saw = curve(40, |i| if i < 27.0 { i * 1e5 } else { (i - 26.0) * 1e5 });
+        assert!(test(&saw).is_err());
+    }
+}
