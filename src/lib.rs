@@ -13,7 +13,9 @@
 //! Everything right of `Recording` works from the file alone. `session` is the one place where the live
 //! parts meet. `docs/architecture.md` holds the invariants; a test holds who may use whom.
 
+pub mod attribution;
 pub mod exit;
+pub mod gate;
 pub mod growth;
 pub mod recording;
 pub mod report;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use event::{Ending, Event, How, Stop};
 pub use metric::{FdKind, Metric, MetricError};
 pub use plan::{
-    LoadPlan, MemorySource, Plan, Priority, ProductionRate, ScenarioPlan, Shape, Smallest, Subsystem, SubsystemRules,
+    Inconclusive, LoadPlan, MemorySource, Plan, Priority, ProductionRate, ScenarioPlan, Shape, Smallest, Subsystem, SubsystemRules,
 };
 pub use process::{ParseProcessError, Process};
 
