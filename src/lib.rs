@@ -14,11 +14,20 @@
 //! parts meet. `docs/architecture.md` holds the invariants; a test holds who may use whom.
 
 pub mod attribution;
+<<<<<<< HEAD
+=======
+pub mod cli;
+pub mod demo;
+>>>>>>> report
 pub mod exit;
 pub mod gate;
 pub mod growth;
+pub mod probe;
 pub mod recording;
 pub mod report;
 pub mod sample;
+pub mod scenario;
+pub mod session;
 pub mod statistics;
+pub mod target;
 pub mod units;

@@ -18,7 +18,8 @@ pub fn increments(metric: &Metric, records: &[Record]) -> Vec<Increment> {
     let looks: Vec<&Detail> = records
         .iter()
         .filter_map(|record| match record {
-            Record::Detail(detail) => Some(detail),
+            // A look that cost nothing took the gauges alone.
+            Record::Detail(detail) if detail.cost_us > 0 => Some(detail),
             _ => None,
         })
         .collect();

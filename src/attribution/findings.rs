@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::ledger::{self, Ledger};
 use crate::growth::{Axis, Budget, Curve, Estimate, Growth, Question, Verdict, judge};
 use crate::recording::{Passage, Recording};
-use crate::sample::{Border, Ending, Event, FdKind, Mark, MemorySource, Metric, Record, ScenarioPlan, Shape, Stop, Tally};
+use crate::sample::{
+    Border, Ending, Event, FdKind, Mark, MemorySource, Metric, Record, ScenarioPlan, Shape, Stop, Tally,
+};
 
 /// What a recording shows.
 #[derive(Clone, Debug)]
@@ -50,7 +52,9 @@ impl ScenarioFinding {
 
     /// The gated metrics that grow without end.
     pub fn unbounded(&self) -> impl Iterator<Item = &Growth> {
-        self.growths.iter().filter(|growth| growth.verdict == Verdict::Unbounded && Metric::GATED.contains(&growth.metric))
+        self.growths
+            .iter()
+            .filter(|growth| growth.verdict == Verdict::Unbounded && Metric::GATED.contains(&growth.metric))
     }
 }
 
@@ -93,10 +97,7 @@ fn growth_in_time(idle: &ScenarioFinding) -> BTreeMap<Metric, Estimate> {
         .collect()
 }
 
-fn judge_passage(
-    passage: &Passage<'_>,
-    time_driven: &BTreeMap<Metric, Estimate>,
-) -> ScenarioFinding {
+fn judge_passage(passage: &Passage<'_>, time_driven: &BTreeMap<Metric, Estimate>) -> ScenarioFinding {
     let growths: Vec<Growth> = metrics(passage.records)
         .into_iter()
         .filter_map(|metric| {
@@ -113,7 +114,8 @@ fn judge_passage(
             (!curve.points.is_empty()).then(|| judge(&curve, &question))
         })
         .collect();
-    let (stop, tally) = passage.end.map_or((None, Tally::default()), |(stop, tally)| (Some(stop.clone()), tally.clone()));
+    let (stop, tally) =
+        passage.end.map_or((None, Tally::default()), |(stop, tally)| (Some(stop.clone()), tally.clone()));
     ScenarioFinding {
         plan: passage.plan.clone(),
         cycles: growths.iter().filter_map(|growth| growth.floors.last()).map(|floor| floor.cycle).max().unwrap_or(0),
@@ -171,7 +173,14 @@ fn metrics(records: &[Record]) -> Vec<Metric> {
     }
     Metric::GATED
         .into_iter()
-        .chain([Metric::Tasks, Metric::Rss, Metric::Heap, Metric::Stack, Metric::File, Metric::Cgroup("current".into())])
+        .chain([
+            Metric::Tasks,
+            Metric::Rss,
+            Metric::Heap,
+            Metric::Stack,
+            Metric::File,
+            Metric::Cgroup("current".into()),
+        ])
         .chain(kinds.into_iter().map(Metric::FdsOf))
         .chain(gauges.into_iter().map(|name| Metric::Gauge(name.to_owned())))
         .collect()

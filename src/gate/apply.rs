@@ -124,7 +124,13 @@ fn verdict(growth: &Growth, axis: Axis) -> (Standing, String) {
         Verdict::Inconclusive => (Standing::Undecided, growth.reason.clone()),
         Verdict::Unbounded => {
             let rate = growth.per_op.map_or_else(String::new, |rate| {
-                format!(", {} {} ({} to {})", unit.show(rate.value), per(axis), unit.show(rate.low), unit.show(rate.high))
+                format!(
+                    ", {} {} ({} to {})",
+                    unit.show(rate.value),
+                    per(axis),
+                    unit.show(rate.low),
+                    unit.show(rate.high)
+                )
             });
             (Standing::Crossed, format!("{} grew by {}{rate}", growth.metric.noun(), unit.show(growth.growth())))
         }

@@ -84,7 +84,9 @@ impl Comparison {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ThresholdError {
     /// It has not the form of one.
-    #[error("`{0}` is not a threshold; write `METRIC.STATISTIC < VALUE` (or <=), like `private.per_op < 64B`, or `METRIC != unbounded`")]
+    #[error(
+        "`{0}` is not a threshold; write `METRIC.STATISTIC < VALUE` (or <=), like `private.per_op < 64B`, or `METRIC != unbounded`"
+    )]
     Form(String),
     /// Its metric is none.
     #[error(transparent)]

@@ -34,11 +34,16 @@ pub(super) fn per_unit(x: &[f64], y: &[f64], quantum: f64) -> Option<Estimate> {
     let stepped: f64 = isolated(x, y, quantum).iter().map(|step| step.height).sum();
     let rise = y[y.len() - 1] - y[0];
     let value = if rise > 0.0 && stepped > STEPS_CARRY * rise { typical.max(net.value) } else { typical };
+<<<<<<< HEAD
     let estimate = Estimate {
         value,
         low: low.min(net.value - half).min(value).min(falls_to(x, y).unwrap_or(value)),
         high: high.max(net.value + half).max(value),
     };
+=======
+    let estimate =
+        Estimate { value, low: low.min(net.value - half).min(value), high: high.max(net.value + half).max(value) };
+>>>>>>> report
     estimate.is_finite().then_some(estimate)
 }
 

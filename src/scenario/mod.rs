@@ -12,9 +12,11 @@ use regex::Regex;
 
 use crate::sample::{Plan, ScenarioPlan};
 
+pub mod script;
+pub mod starter;
 pub mod template;
 
-use template::Template;
+use template::{Fixed, Template};
 
 /// A scenario file, understood.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct Script {
     pub scenarios: Vec<Scenario>,
     /// Hosts other than this machine that the file allows by name.
     pub allow_remote: Vec<String>,
+    /// Values for the templates that hold for the whole run; the ready pattern adds its captures.
+    pub fixed: Fixed,
     /// Every threshold with the place where it stands: the gate reads the expressions.
     pub thresholds: Vec<ThresholdText>,
 }
@@ -161,6 +165,8 @@ pub struct Scenario {
     pub max_cycles: u32,
     /// Share of unexpected answers (0 to 1) at which the scenario stops.
     pub max_errors: f64,
+    /// The scenario goes on until it has done this many, however clear the answer is.
+    pub min_operations: Option<u64>,
     /// Keys repeat after this many operations; `None` for fresh keys for ever.
     pub distinct: Option<u64>,
     /// A step before each settle phase, for example one that forces a collection.

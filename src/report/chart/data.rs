@@ -112,16 +112,20 @@ impl Panel {
     }
 }
 
-/// The per-operation figure of a growth in words; empty where there is none.
+/// The figure of a growth in words: what one operation keeps, or the whole of what came to rest or stayed flat.
 pub fn figure(growth: &Growth) -> String {
     let unit = growth.metric.unit();
-    let per = match growth.axis {
-        Axis::Operations => "per operation",
-        Axis::Seconds => "per second",
-    };
     match (growth.verdict, growth.per_op) {
+        (Verdict::Bounded, _) => format!("{}, then at rest", unit.show_signed(growth.growth())),
         (Verdict::Flat, _) | (_, None) => format!("{} in all", unit.show_signed(growth.growth())),
-        (_, Some(Estimate { value, low, high })) => {
+        (_, Some(per_op)) => {
+            let (factor, per) = match (growth.axis, unit) {
+                // A person grasps 3 in 1,000 sooner than 0.003.
+                (Axis::Operations, Unit::Count) if per_op.value.abs() < 0.1 => (1000.0, "per 1,000 operations"),
+                (Axis::Operations, _) => (1.0, "per operation"),
+                (Axis::Seconds, _) => (3600.0, "per hour"),
+            };
+            let Estimate { value, low, high } = per_op.scaled(factor);
             format!("{} {per}  (95 %: {} to {})", unit.show_signed(value), unit.show(low), unit.show(high))
         }
     }
@@ -195,6 +199,38 @@ mod tests {
         assert!(thinned.is_sorted_by_key(|(t, _)| *t as i64));
         assert!(thinned.iter().any(|(_, value)| *value == 0.0) && thinned.iter().any(|(_, value)| *value == 100.0));
         assert_eq!(per_column(&[(1.0, f64::NAN)], 0.0, 2.0, 5), []);
+    }
+
+    #[test]
+    fn figures_are_those_a_person_grasps() {
+        let per_op = |value: f64| Some(Estimate { value, low: value * 0.5, high: value * 2.0 });
+        let growth = |metric, axis, verdict, per_op| Growth {
+            metric,
+            axis,
+            verdict,
+            suspected: false,
+            decided_at: None,
+            per_op,
+            per_hour: None,
+            baseline: 10.0,
+            last: 1034.0,
+            highest: 0.0,
+            sensitivity: None,
+            more_cycles: None,
+            reason: String::new(),
+            floors: Vec::new(),
+        };
+        use crate::sample::Metric::{Private, Threads};
+        for (metric, axis, verdict, per_op, words) in [
+            (Private, Axis::Operations, Verdict::Unbounded, per_op(98.0), "+98 B per operation  (95 %: 49 B to 196 B)"),
+            (Threads, Axis::Operations, Verdict::Unbounded, per_op(0.002), "+2 per 1,000 operations  (95 %: 1 to 4)"),
+            (Threads, Axis::Seconds, Verdict::Inconclusive, per_op(0.5), "+1,800 per hour  (95 %: 900 to 3,600)"),
+            (Private, Axis::Operations, Verdict::Bounded, per_op(0.1), "+1 KiB, then at rest"),
+            (Private, Axis::Operations, Verdict::Flat, per_op(0.1), "+1 KiB in all"),
+            (Private, Axis::Operations, Verdict::Inconclusive, None, "+1 KiB in all"),
+        ] {
+            assert_eq!(figure(&growth(metric, axis, verdict, per_op)), words);
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub fn draw(path: &Path, format: Format, chart: &ChartData) -> Result<(), ChartE
 pub fn svg(chart: &ChartData) -> Result<String, ChartError> {
     font::register()?;
     let mut text = String::new();
-    paint(SVGBackend::with_string(&mut text, panel::size(chart, 1)), chart, 1)?;
+    paint(SVGBackend::with_string(&mut text, panel::size(chart, 1)), chart, 1, pen::Baseline::True)?;
     Ok(text)
 }
 
@@ -62,12 +62,17 @@ fn png(path: &Path, chart: &ChartData) -> Result<(), ChartError> {
     font::register()?;
     // Whether the file can be written is asked first: the drawing library does not tell the two failures apart.
     std::fs::write(path, []).map_err(|error| ChartError::Write { path: path.to_owned(), reason: error.to_string() })?;
-    paint(BitMapBackend::new(path, panel::size(chart, 2)), chart, 2)
+    paint(BitMapBackend::new(path, panel::size(chart, 2)), chart, 2, pen::Baseline::High)
 }
 
-fn paint<DB: DrawingBackend>(backend: DB, chart: &ChartData, scale: i32) -> Result<(), ChartError> {
+fn paint<DB: DrawingBackend>(
+    backend: DB,
+    chart: &ChartData,
+    scale: i32,
+    baseline: pen::Baseline,
+) -> Result<(), ChartError> {
     let area = backend.into_drawing_area();
-    panel::chart(&pen::Pen::new(&area, scale), chart)?;
+    panel::chart(&pen::Pen::new(&area, scale, baseline), chart)?;
     area.present().map_err(pen::drawing_error)
 }
 

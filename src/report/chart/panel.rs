@@ -12,13 +12,13 @@ use crate::sample::Phase;
 
 const WIDTH: i32 = 1400;
 const HEADING: i32 = 92;
-const ROW: i32 = 276;
+const ROW: i32 = 290;
 const FOOT: i32 = 34;
 const MARGIN: i32 = 28;
 
 /// Where the plots stand within a row.
-const PLOT_TOP: i32 = 58;
-const PLOT_BOTTOM: i32 = 230;
+const PLOT_TOP: i32 = 70;
+const PLOT_BOTTOM: i32 = 242;
 const LEFT_PLOT: (i32, i32) = (92, 838);
 const RIGHT_PLOT: (i32, i32) = (952, 1368);
 
@@ -142,14 +142,30 @@ impl Frame {
     }
 }
 
+/// How much of the whole value an axis shows at least: noise in what is flat must not look like a mountain, and
+/// growth must be seen on a large process too.
+fn least_share(verdict: Verdict) -> f64 {
+    match verdict {
+        Verdict::Flat => 0.05,
+        Verdict::Bounded | Verdict::Inconclusive | Verdict::Unbounded => 0.005,
+    }
+}
+
+/// The values that an axis must reach: the floors, the ends of the fitted line, and `more`.
+fn range(panel: &Panel, more: impl Iterator<Item = f64>) -> (f64, f64) {
+    let ends = [panel.floors.first(), panel.floors.last()].into_iter().flatten();
+    let line = ends.filter_map(|floor| panel.fit.map(|fit| fit.at(floor.x)));
+    let values = panel.floors.iter().map(|floor| floor.value).chain(line).chain(more);
+    value_range(panel.unit, least_share(panel.verdict), values)
+}
+
 fn over_time<DB: DrawingBackend>(pen: &Pen<'_, DB>, panel: &Panel, frame: Frame) -> Result<(), ChartError> {
     let begin = panel.spans.first().map(|span| span.from).into_iter().chain(panel.curve.first().map(|p| p.0));
     let begin = begin.fold(f64::INFINITY, f64::min);
     let begin = if begin.is_finite() { begin } else { 0.0 };
     let end = panel.spans.last().map(|span| span.to).into_iter().chain(panel.curve.last().map(|p| p.0));
     let x = frame.across(0.0, end.fold(begin, f64::max) - begin);
-    let y = frame
-        .upwards(value_range(panel.unit, panel.curve.iter().map(|p| p.1).chain(panel.floors.iter().map(|f| f.value))));
+    let y = frame.upwards(range(panel, panel.curve.iter().map(|point| point.1)));
     shade(pen, panel, frame, x, begin)?;
     axes(pen, frame, x, y, &time_ticks(x.low, x.high, 8), &value_ticks(panel.unit, y.low, y.high, 5))?;
     let points = per_column(&panel.curve, begin, begin + x.high, (frame.right - frame.left) as usize);
@@ -186,7 +202,7 @@ fn shade<DB: DrawingBackend>(
 fn against_operations<DB: DrawingBackend>(pen: &Pen<'_, DB>, panel: &Panel, frame: Frame) -> Result<(), ChartError> {
     let furthest = panel.floors.iter().map(|floor| floor.x).filter(|x| x.is_finite()).fold(0.0, f64::max);
     let x = frame.across(0.0, furthest * 1.02);
-    let y = frame.upwards(value_range(panel.unit, panel.floors.iter().map(|floor| floor.value)));
+    let y = frame.upwards(range(panel, std::iter::empty()));
     let ticks = match panel.axis {
         Axis::Operations => operation_ticks(x.low, x.high, 5),
         Axis::Seconds => time_ticks(x.low, x.high, 5),
@@ -244,7 +260,7 @@ fn axes<DB: DrawingBackend>(
         pen.text(label, (at, bottom + 15), SMALL, palette::FAINT_INK, Anchor::Middle)?;
     }
     pen.line(&[(left, top), (left, bottom), (right, bottom)], palette::AXIS, 1)?;
-    pen.text(&y_ticks.caption, (left - 8, top - 14), SMALL, palette::FAINT_INK, Anchor::End)?;
+    pen.text(&y_ticks.caption, (left - 8, top - 18), SMALL, palette::FAINT_INK, Anchor::End)?;
     let middle = (left + right) / 2;
     pen.text(&x_ticks.caption, (middle, bottom + 33), SMALL, palette::FAINT_INK, Anchor::Middle)
 }

@@ -24,6 +24,16 @@ pub(super) enum Anchor {
 pub(super) struct Pen<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
     scale: i32,
+    baseline: Baseline,
+}
+
+/// Where the drawing library puts the middle of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Baseline {
+    /// In the middle.
+    True,
+    /// Too high by about an eighth of the size: pixels.
+    High,
 }
 
 pub(super) fn drawing_error<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> ChartError {
@@ -31,8 +41,8 @@ pub(super) fn drawing_error<E: std::error::Error + Send + Sync>(error: DrawingAr
 }
 
 impl<'a, DB: DrawingBackend> Pen<'a, DB> {
-    pub fn new(area: &'a DrawingArea<DB, Shift>, scale: i32) -> Self {
-        Self { area, scale }
+    pub fn new(area: &'a DrawingArea<DB, Shift>, scale: i32, baseline: Baseline) -> Self {
+        Self { area, scale, baseline }
     }
 
     fn spot(&self, (x, y): Spot) -> Spot {
@@ -108,12 +118,17 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
             Anchor::End => HPos::Right,
         };
         let font = (FAMILY, size * self.scale).into_font();
-        TextStyle::from(font).color(&color).pos(Pos::new(horizontal, VPos::Center))
+        TextStyle { color: color.to_backend_color(), pos: Pos::new(horizontal, VPos::Center), ..TextStyle::from(font) }
     }
 
     pub fn text(&self, text: &str, spot: Spot, size: i32, color: RGBColor, anchor: Anchor) -> Result<(), ChartError> {
         let style = self.style(size, color, anchor);
-        self.area.draw(&Text::new(text.to_owned(), self.spot(spot), style)).map_err(drawing_error)
+        let (x, y) = self.spot(spot);
+        let lower = match self.baseline {
+            Baseline::True => 0,
+            Baseline::High => size * self.scale / 8,
+        };
+        self.area.draw(&Text::new(text.to_owned(), (x, y + lower), style)).map_err(drawing_error)
     }
 
     /// How wide a text comes out.

@@ -107,9 +107,9 @@ fn label(value: f64, step: f64) -> String {
     format!("{value:.decimals$}{suffix}")
 }
 
-/// The stretch that an axis shows: what the values take, a little air, and at least what matters. Zero is shown
-/// where it is near.
-pub(super) fn value_range(unit: Unit, values: impl Iterator<Item = f64>) -> (f64, f64) {
+/// The stretch that an axis shows: what the values take, a little air, and at least `least_share` of the highest
+/// value. Zero is shown where it is near.
+pub(super) fn value_range(unit: Unit, least_share: f64, values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values
         .filter(|value| value.is_finite())
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
@@ -118,8 +118,8 @@ pub(super) fn value_range(unit: Unit, values: impl Iterator<Item = f64>) -> (f64
     }
     // Noise must not fill the picture: the range is a share of the whole value, or some pages, or some things.
     let least = match unit {
-        Unit::Bytes => (high.abs() * 0.05).max(65_536.0),
-        Unit::Count => (high.abs() * 0.05).max(4.0),
+        Unit::Bytes => (high.abs() * least_share).max(65_536.0),
+        Unit::Count => (high.abs() * least_share).max(4.0),
     };
     let missing = (least - (high - low)).max(0.0);
     let (mut bottom, mut top) = (low - missing / 2.0, high + missing / 2.0);
@@ -155,12 +155,12 @@ mod tests {
 
     #[test]
     fn noise_does_not_fill_the_picture() {
-        let (low, high) = value_range(Unit::Bytes, [100e6, 100.1e6].into_iter());
+        let (low, high) = value_range(Unit::Bytes, 0.05, [100e6, 100.1e6].into_iter());
         assert!(high - low >= 5e6, "{low} {high}");
-        let (low, high) = value_range(Unit::Count, [17.0, 17.0].into_iter());
+        let (low, high) = value_range(Unit::Count, 0.05, [17.0, 17.0].into_iter());
         assert!(low < 16.0 && high > 18.0, "{low} {high}");
-        assert_eq!(value_range(Unit::Count, [0.0, 0.0].into_iter()).0, 0.0);
-        assert_eq!(value_range(Unit::Bytes, std::iter::empty()), (0.0, 1.0));
+        assert_eq!(value_range(Unit::Count, 0.05, [0.0, 0.0].into_iter()).0, 0.0);
+        assert_eq!(value_range(Unit::Bytes, 0.05, std::iter::empty()), (0.0, 1.0));
     }
 
     #[test]

@@ -1,0 +1,34 @@
+//! `tidewatch run`.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::live;
+use super::options::{Recorded, Watched, run_folder};
+use crate::exit::ExitCode;
+use crate::recording::Mode;
+use crate::session::{Errand, Request, Watch};
+
+/// The words of `run`.
+#[derive(Debug, Args)]
+pub struct Words {
+    #[command(flatten)]
+    watched: Watched,
+    #[command(flatten)]
+    recorded: Recorded,
+    /// The command and its arguments, after `--`
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Launches a command and watches it.
+pub fn run(words: Words) -> Result<ExitCode, Failure> {
+    let thresholds = words.watched.checked_thresholds()?;
+    let program = Path::new(&words.command[0]);
+    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    let folder = run_folder(words.recorded.out.as_ref(), &name)?;
+    let watch = Watch::launched(words.command, name, words.watched.length);
+    live::carry_out(Request::new(Mode::Run, folder, &words.recorded, thresholds, Errand::Watch(watch)), &words.recorded)
+}

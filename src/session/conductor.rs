@@ -1,0 +1,115 @@
+//! The session's side of the engine: borders recorded, closer looks taken, the judge asked.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::{Mutex, watch};
+
+use super::gauges::Gauges;
+use super::recorder::Recorder;
+use super::sampler::{Look, Peak, Sampler};
+use super::subject::Subject;
+use super::{Progress, until_broken, until_interrupted};
+use crate::growth::{Axis, Budget, Curve, Estimate, Growth, Question, is_look, judge};
+use crate::sample::{Border, MemorySource, Metric, Phase, ScenarioPlan, Shape};
+use crate::scenario::engine::{Counters, Go, Stage};
+
+/// Conducts one scenario.
+pub struct Conductor<'a> {
+    pub recorder: &'a Recorder,
+    pub sampler: &'a Sampler,
+    pub subject: &'a Subject,
+    pub counters: Arc<Counters>,
+    pub gauges: &'a Mutex<Gauges>,
+    pub plan: &'a ScenarioPlan,
+    pub source: MemorySource,
+    pub gated: Vec<Metric>,
+    pub time_driven: &'a BTreeMap<Metric, Estimate>,
+    pub progress: &'a watch::Sender<Progress>,
+    pub interrupted: watch::Receiver<bool>,
+}
+
+impl Conductor<'_> {
+    /// Takes a closer look, gauges first.
+    pub async fn look(&self, look: Look, peak: Peak) {
+        let numbers = {
+            let mut gauges = self.gauges.lock().await;
+            let before = gauges.connections();
+            let numbers = gauges.read(self.recorder).await;
+            let after = gauges.connections();
+            // Both are small counts of connections; the difference is what this reading opened or closed.
+            match after.checked_sub(before) {
+                Some(more) => self.counters.own_connections.fetch_add(more, Ordering::Relaxed),
+                None => self.counters.own_connections.fetch_sub(before - after, Ordering::Relaxed),
+            };
+            numbers
+        };
+        self.sampler.look(look, peak, numbers).await;
+    }
+
+    /// The verdict of every gated metric that was seen.
+    pub fn verdicts(&self, budget: Budget) -> Vec<Growth> {
+        let records = self.recorder.recent();
+        let axis = if self.plan.shape == Shape::Idle { Axis::Seconds } else { Axis::Operations };
+        self.gated
+            .iter()
+            .filter_map(|metric| {
+                let curve = Curve::of(metric, axis, self.source, &records);
+                let question = Question {
+                    smallest: self.plan.smallest.of(metric.unit()),
+                    time_driven: self.time_driven.get(metric).copied().filter(|_| axis == Axis::Operations),
+                    expect_cap: self.plan.expect_cap,
+                    budget,
+                };
+                (!curve.points.is_empty()).then(|| judge(&curve, &question))
+            })
+            .collect()
+    }
+
+    fn peak(&self) -> Peak {
+        match self.subject {
+            Subject::Launched(_) => Peak::Reset,
+            Subject::Attached(_) => Peak::Keep,
+        }
+    }
+}
+
+impl Stage for Conductor<'_> {
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    async fn border(&self, border: Border) {
+        if let Border::PhaseBegins { phase, cycle } = border {
+            if (phase, cycle) == (Phase::Load, 1) {
+                self.look(Look::Border, self.peak()).await;
+            }
+            self.progress.send_modify(|progress| {
+                progress.phase = Some(phase);
+                progress.cycle = cycle;
+            });
+        }
+        self.recorder.mark(self.counters.operations(), border);
+    }
+
+    async fn cycle_done(&self, cycle: u32) -> Go {
+        self.look(Look::Border, self.peak()).await;
+        if is_look(cycle) && self.verdicts(Budget::Open).iter().all(Growth::is_decided) { Go::Decided } else { Go::On }
+    }
+
+    async fn target_ended(&self) {
+        self.subject.ended().await;
+    }
+
+    fn interrupted(&self) -> impl Future<Output = ()> + Send {
+        let interrupted = self.interrupted.clone();
+        async move {
+            tokio::select! {
+                () = until_interrupted(interrupted) => {}
+                _ = until_broken(self.recorder) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Driving a target through the scenarios of a file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::build::build;
+use super::conductor::Conductor;
+use super::gauges::{Gauges, render_once};
+use super::ready::until_ready;
+use super::sampler::{Look, Peak, Sampler, Settings};
+use super::subject::Subject;
+use super::watching::memory_source;
+use super::{Progress, Session, SessionError, until_broken, until_interrupted};
+use crate::growth::{Budget, Estimate, Verdict};
+use crate::probe::Watcher;
+use crate::recording::Overhead;
+use crate::sample::{Border, Event, Metric, Shape, Stop, Tally};
+use crate::scenario::engine::{self, Counters, StdioChannel, Surroundings};
+use crate::scenario::template::Fixed;
+use crate::scenario::{Opening, Origin, Restart, Scenario, Script, Work};
+use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
+
+/// A target that is up, with what its start told.
+struct Up {
+    subject: Subject,
+    fixed: Fixed,
+    stdio: Option<StdioChannel>,
+}
+
+/// Whether the scenarios after this one still make sense.
+enum Next {
+    Goes,
+    Over,
+}
+
+impl Session<'_> {
+    /// Runs every scenario of a file, each on a fresh target where the file says so.
+    pub(super) async fn drive(&mut self, script: &Script) -> Result<(), SessionError> {
+        self.build(script).await?;
+        let mut time_driven = BTreeMap::new();
+        let mut up = None;
+        for (index, scenario) in script.scenarios.iter().enumerate() {
+            let progress = Progress {
+                scenario: scenario.plan.name.clone(),
+                number: index + 1,
+                of: script.scenarios.len(),
+                max_cycles: scenario.max_cycles,
+                doing: "starting the target",
+                ..Progress::default()
+            };
+            self.live.progress.send_replace(progress);
+            self.recorder.begin_passage();
+            let target = match up.take() {
+                Some(target) => target,
+                None => match self.start(script, scenario, index).await {
+                    Ok(target) => target,
+                    // The first target that does not start is an error; a later one is told in the report.
+                    Err(error) if index == 0 => return Err(error),
+                    Err(error) => {
+                        self.could_not_start(scenario, &error);
+                        break;
+                    }
+                },
+            };
+            let next = self.scenario(script, scenario, &target, &mut time_driven).await?;
+            let stays = script.target.restart == Restart::Never && index + 1 < script.scenarios.len();
+            match next {
+                Next::Goes if stays => up = Some(target),
+                Next::Goes => self.release(target).await,
+                Next::Over => {
+                    self.release(target).await;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn build(&self, script: &Script) -> Result<(), SessionError> {
+        let Some(templates) = &script.target.build else { return Ok(()) };
+        self.live.progress.send_modify(|progress| progress.doing = "building the target");
+        let fixed = script.fixed();
+        let argv = templates
+            .iter()
+            .map(|template| render_once("[target] build", template, &fixed))
+            .collect::<Result<Vec<_>, _>>()?;
+        tokio::select! {
+            result = build(&argv, &script.target.cwd, &self.request.folder.join("build.log")) => result,
+            () = until_interrupted(self.interrupted.clone()) => Ok(()),
+        }
+    }
+
+    async fn start(&self, script: &Script, scenario: &Scenario, index: usize) -> Result<Up, SessionError> {
+        let mut fixed = script.fixed();
+        let (mut subject, command) = match &script.target.origin {
+            Origin::Launch(argv) => {
+                let spec = self.launch_spec(script, scenario, argv, &fixed, index)?;
+                (Subject::launch(&spec)?, spec.argv)
+            }
+            Origin::AttachPid(pid) => attach(&Selector::Pid(*pid))?,
+            Origin::AttachName(name) => attach(&Selector::Name(name.clone()))?,
+        };
+        let ready = tokio::select! {
+            ready = until_ready(&script.target.ready, &subject, &fixed) => ready,
+            () = until_interrupted(self.interrupted.clone()) => Ok(BTreeMap::new()),
+        };
+        match ready {
+            Ok(captures) => fixed.captures.extend(captures),
+            Err(error) => {
+                subject.release().await;
+                return Err(error);
+            }
+        }
+        let stdio = match &mut subject {
+            Subject::Launched(launched) if uses_stdio(scenario) => launched
+                .take_stdin()
+                .map(|stdin| StdioChannel::new(stdin, launched.logs().stdout.clone())),
+            _ => None,
+        };
+        for process in subject.roots().roots {
+            let fresh = matches!(subject, Subject::Launched(_));
+            self.recorder.event(Event::TargetBegins { process, command: command.clone(), fresh });
+        }
+        Ok(Up { subject, fixed, stdio })
+    }
+
+    fn launch_spec(
+        &self,
+        script: &Script,
+        scenario: &Scenario,
+        argv: &[crate::scenario::template::Template],
+        fixed: &Fixed,
+        index: usize,
+    ) -> Result<LaunchSpec, SessionError> {
+        let argv = argv
+            .iter()
+            .map(|template| render_once("[target] launch", template, fixed))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut env = Vec::new();
+        for (name, template) in &script.target.env {
+            env.push((name.clone(), render_once("[target] env", template, fixed)?));
+        }
+        let mut spec = LaunchSpec::new(argv, &self.request.folder);
+        spec.cwd = Some(script.target.cwd.clone());
+        spec.env = env;
+        spec.log_suffix = if index == 0 { String::new() } else { format!("-{}", index + 1) };
+        spec.stdin = if uses_stdio(scenario) { StdinMode::Piped } else { StdinMode::Null };
+        Ok(spec)
+    }
+
+    fn could_not_start(&self, scenario: &Scenario, error: &SessionError) {
+        let name = scenario.plan.name.clone();
+        let memory_source = crate::sample::MemorySource::default();
+        self.recorder.mark(0, Border::ScenarioBegins { scenario: name.clone(), memory_source });
+        let stop = Stop::Failed { reason: error.to_string() };
+        self.recorder.mark(0, Border::ScenarioEnds { scenario: name, stop, tally: Tally::default() });
+    }
+
+    async fn scenario(
+        &mut self,
+        script: &Script,
+        scenario: &Scenario,
+        up: &Up,
+        time_driven: &mut BTreeMap<Metric, Estimate>,
+    ) -> Result<Next, SessionError> {
+        let mut watcher = Watcher::open(up.subject.roots())?;
+        let source = memory_source(&mut watcher, scenario.cycle_length());
+        let counters = Arc::new(Counters::default());
+        let gauges = Mutex::new(Gauges::new(script.gauges.as_ref(), &up.fixed)?);
+        let sampler = Sampler::start(
+            watcher,
+            Arc::clone(&self.recorder),
+            Arc::clone(&counters),
+            self.live.latest.clone(),
+            Settings { interval: self.request.interval, source },
+        )?;
+        let conductor = Conductor {
+            recorder: &self.recorder,
+            sampler: &sampler,
+            subject: &up.subject,
+            counters,
+            gauges: &gauges,
+            plan: &scenario.plan,
+            source,
+            gated: self.request.gated(&scenario.plan.name),
+            time_driven,
+            progress: &self.live.progress,
+            interrupted: self.interrupted.clone(),
+        };
+        conductor.look(Look::Full, Peak::Keep).await;
+        let name = scenario.plan.name.clone();
+        self.recorder.mark(0, Border::ScenarioBegins { scenario: name.clone(), memory_source: source });
+        self.live.progress.send_modify(|progress| progress.doing = "");
+        let surroundings = Surroundings {
+            fixed: up.fixed.clone(),
+            seed: script.plan.seed,
+            allow_remote: script.allow_remote.clone(),
+            stdio: up.stdio.clone(),
+        };
+        let (mut stop, tally) = engine::run(scenario, &surroundings, &conductor).await;
+        if let Some(reason) = self.recorder.broken().borrow().clone() {
+            stop = Stop::Failed { reason };
+        }
+        if stop == Stop::TargetEnded {
+            for (process, ending) in up.subject.ended().await {
+                self.recorder.event(Event::TargetEnds { process, ending });
+            }
+        } else {
+            conductor.look(Look::Full, Peak::Keep).await;
+        }
+        let operations = conductor.counters.operations();
+        self.recorder.mark(operations, Border::ScenarioEnds { scenario: name, stop: stop.clone(), tally });
+        let in_time = growth_in_time(&conductor, scenario);
+        let overhead: Overhead = sampler.stop();
+        time_driven.extend(in_time);
+        self.add_overhead(&overhead);
+        Ok(match stop {
+            Stop::Decided | Stop::Spent => Next::Goes,
+            Stop::Errors | Stop::Failed { .. } if script.target.restart == Restart::PerScenario => self.unless_broken(),
+            Stop::Errors | Stop::Failed { .. } | Stop::TargetEnded | Stop::Interrupted => Next::Over,
+        })
+    }
+
+    fn unless_broken(&self) -> Next {
+        if self.recorder.broken().borrow().is_some() || self.is_interrupted() { Next::Over } else { Next::Goes }
+    }
+
+    async fn release(&self, up: Up) {
+        let told = up.subject.endings().len();
+        let endings = up.subject.release().await;
+        if told == 0 {
+            for (process, ending) in endings {
+                self.recorder.event(Event::TargetEnds { process, ending });
+            }
+        }
+    }
+}
+
+fn attach(selector: &Selector) -> Result<(Subject, Vec<String>), SessionError> {
+    let roots = find(selector, Many::Refuse)?;
+    let command = roots.first().and_then(|root| command_line(*root).ok()).unwrap_or_default();
+    Ok((Subject::attach(&roots)?, command))
+}
+
+fn uses_stdio(scenario: &Scenario) -> bool {
+    match &scenario.work {
+        Work::Flood { .. } | Work::Idle => false,
+        Work::Abandon { open, .. } | Work::LongSession { open, .. } | Work::Churn { open, .. } => {
+            matches!(open, Opening::Stdio)
+        }
+    }
+}
+
+/// Growth per second of the metrics that climb with no load.
+fn growth_in_time(conductor: &Conductor<'_>, scenario: &Scenario) -> BTreeMap<Metric, Estimate> {
+    if scenario.plan.shape != Shape::Idle {
+        return BTreeMap::new();
+    }
+    conductor
+        .verdicts(Budget::Spent)
+        .into_iter()
+        .filter(|growth| growth.verdict == Verdict::Unbounded)
+        .filter_map(|growth| Some((growth.metric, growth.per_op?)))
+        .collect()
+}

@@ -1,0 +1,186 @@
+//! Where the live parts meet: target, probe, scenario engine and recorder, for one run.
+//!
+//! A session drives and watches and writes the recording. It judges nothing for good: it asks `growth` only
+//! whether the answer is clear yet.
+
+mod build;
+mod conductor;
+mod drive;
+mod gauges;
+mod pace;
+mod ready;
+mod recorder;
+mod request;
+mod sampler;
+mod subject;
+mod watching;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::probe::ProbeError;
+use crate::recording::{Footer, Overhead, RecordingError, SizeBound, Writer};
+use crate::sample::{Phase, Sample};
+use crate::target::TargetError;
+
+pub use request::{Errand, Request, Watch};
+
+use recorder::{Recent, Recorder};
+
+/// Why a session could not begin or go on. What was recorded until then is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A probe.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The recording.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// The recording, found out by another thread.
+    #[error("{0}")]
+    RecordingBroke(String),
+    /// The build command.
+    #[error("{0}")]
+    Build(String),
+    /// The target did not become ready.
+    #[error("{0}")]
+    NotReady(String),
+    /// A template of the scenario file.
+    #[error("{what}: {reason}")]
+    Template {
+        /// Which text.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The machine refused a thread or a pipe.
+    #[error("the machine refused what is needed: {0}")]
+    Machine(#[from] std::io::Error),
+}
+
+/// What a run is at, for whoever shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The scenario, and which of how many.
+    pub scenario: String,
+    /// Its number, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// The phase.
+    pub phase: Option<Phase>,
+    /// The cycle.
+    pub cycle: u32,
+    /// Most cycles.
+    pub max_cycles: u32,
+    /// What goes on besides phases: building, launching.
+    pub doing: &'static str,
+}
+
+/// What somebody who shows a run can look at.
+#[derive(Debug)]
+pub struct Live {
+    /// Where it is at.
+    pub progress: watch::Sender<Progress>,
+    /// The latest sample.
+    pub latest: watch::Sender<Sample>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { progress: watch::Sender::new(Progress::default()), latest: watch::Sender::new(Sample::default()) }
+    }
+}
+
+/// A session under way: what its parts share.
+struct Session<'a> {
+    request: &'a Request,
+    recorder: Arc<Recorder>,
+    live: &'a Live,
+    interrupted: watch::Receiver<bool>,
+    overhead: Overhead,
+}
+
+/// Carries out a request; the recording is in its folder when this returns, whatever it returns.
+pub async fn run(
+    request: Request,
+    live: &Live,
+    interrupted: watch::Receiver<bool>,
+) -> Result<PathBuf, SessionError> {
+    let began = Instant::now();
+    let writer = Writer::create(&request.folder, &request.header(), SizeBound::default())?;
+    let recent = match &request.errand {
+        Errand::Drive(_) => Recent::Kept(Vec::new()),
+        Errand::Watch(_) => Recent::Dropped,
+    };
+    let recorder = Arc::new(Recorder::new(writer, recent));
+    let mut session = Session { request: &request, recorder, live, interrupted, overhead: Overhead::default() };
+    let result = match &request.errand {
+        Errand::Drive(script) => session.drive(script).await,
+        Errand::Watch(watch) => session.watch(watch).await,
+    };
+    let overhead = Overhead {
+        cpu_us: own_cpu_us(),
+        wall_us: began.elapsed().as_micros() as u64,
+        ..session.overhead.clone()
+    };
+    let footer = Footer { at: session.recorder.now(), interrupted: *session.interrupted.borrow(), overhead };
+    let broken = session.recorder.broken().borrow().clone();
+    let finished = session.recorder.finish(&footer);
+    result?;
+    match broken {
+        Some(reason) => Err(SessionError::RecordingBroke(reason)),
+        None => Ok(finished.map(|()| request.folder.clone())?),
+    }
+}
+
+impl Session<'_> {
+    fn add_overhead(&mut self, of: &Overhead) {
+        self.overhead.ticks += of.ticks;
+        self.overhead.fast_us += of.fast_us;
+        self.overhead.expensive_us += of.expensive_us;
+        self.overhead.late += of.late;
+    }
+
+    fn is_interrupted(&self) -> bool {
+        *self.interrupted.borrow()
+    }
+}
+
+/// Processor time of this process so far, load generation included, in microseconds.
+fn own_cpu_us() -> u64 {
+    #[cfg(unix)]
+    {
+        // SAFETY: an all-zero rusage is valid, and getrusage only writes into it.
+        let usage = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+            usage
+        };
+        let us = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+        us(usage.ru_utime) + us(usage.ru_stime)
+    }
+    #[cfg(not(unix))]
+    0
+}
+
+/// Resolves when the run is interrupted; never, where nobody can interrupt it any more.
+async fn until_interrupted(mut interrupted: watch::Receiver<bool>) {
+    if interrupted.wait_for(|interrupted| *interrupted).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Resolves when the recording cannot go on, with the reason.
+async fn until_broken(recorder: &Recorder) -> String {
+    match recorder.broken().wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or_default(),
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,229 @@
+//! The thread that reads the target: the fast set at every tick, closer looks at borders and at a bounded pace.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+
+use super::pace::Pace;
+use super::recorder::Recorder;
+use crate::probe::Watcher;
+use crate::recording::Overhead;
+use crate::sample::{Detail, Event, MemorySource, Record, Sample};
+use crate::scenario::engine::Counters;
+
+/// The tree is scanned at most this often between borders.
+const SCAN_EVERY: Duration = Duration::from_secs(1);
+
+/// How the sampler works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Time between two ticks.
+    pub interval: Duration,
+    /// Where exact memory figures come from.
+    pub source: MemorySource,
+}
+
+/// How closely to look at a border.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Everything, whatever it costs: the first and the last look at a scenario.
+    Full,
+    /// Exact memory where that is the source; the rest where the pace allows it.
+    Border,
+}
+
+/// What to do with the peak after a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peak {
+    /// Set it back: only for what tidewatch launched.
+    Reset,
+    /// Leave it.
+    Keep,
+}
+
+enum Command {
+    Look { look: Look, peak: Peak, gauges: BTreeMap<String, f64>, done: oneshot::Sender<()> },
+    Stop,
+}
+
+/// A sampler at work. Dropping it stops it.
+pub struct Sampler {
+    commands: mpsc::Sender<Command>,
+    thread: Option<JoinHandle<Overhead>>,
+}
+
+impl Sampler {
+    /// Starts to read what `watcher` watches.
+    pub fn start(
+        watcher: Watcher,
+        recorder: Arc<Recorder>,
+        counters: Arc<Counters>,
+        latest: watch::Sender<Sample>,
+        settings: Settings,
+    ) -> std::io::Result<Self> {
+        let (commands, inbox) = mpsc::channel();
+        let reader = Reader {
+            watcher,
+            recorder,
+            counters,
+            latest,
+            settings,
+            pace: Pace::new(),
+            overhead: Overhead::default(),
+            exact_cost: Duration::ZERO,
+            detail_cost: Duration::ZERO,
+            scan_cost: Duration::ZERO,
+            scanned: None,
+        };
+        let thread = std::thread::Builder::new().name("sampler".into()).spawn(move || reader.work(&inbox))?;
+        Ok(Self { commands, thread: Some(thread) })
+    }
+
+    /// Takes a closer look now and returns when it is recorded.
+    pub async fn look(&self, look: Look, peak: Peak, gauges: BTreeMap<String, f64>) {
+        let (done, seen) = oneshot::channel();
+        if self.commands.send(Command::Look { look, peak, gauges, done }).is_ok() {
+            // An error means that the sampler ended first: there is nothing more to wait for.
+            let _ = seen.await;
+        }
+    }
+
+    /// Stops reading; what it cost.
+    pub fn stop(mut self) -> Overhead {
+        self.end()
+    }
+
+    fn end(&mut self) -> Overhead {
+        // An error means that it ended already.
+        let _ = self.commands.send(Command::Stop);
+        self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+struct Reader {
+    watcher: Watcher,
+    recorder: Arc<Recorder>,
+    counters: Arc<Counters>,
+    latest: watch::Sender<Sample>,
+    settings: Settings,
+    pace: Pace,
+    overhead: Overhead,
+    exact_cost: Duration,
+    detail_cost: Duration,
+    scan_cost: Duration,
+    scanned: Option<Instant>,
+}
+
+impl Reader {
+    fn work(mut self, inbox: &mpsc::Receiver<Command>) -> Overhead {
+        let mut next = Instant::now();
+        loop {
+            match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(Command::Look { look, peak, gauges, done }) => {
+                    self.look(look, peak, gauges);
+                    // The asker may have been interrupted meanwhile.
+                    let _ = done.send(());
+                }
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.tick();
+                    next += self.settings.interval;
+                    let now = Instant::now();
+                    if next < now {
+                        self.overhead.late += 1;
+                        next = now + self.settings.interval;
+                    }
+                }
+            }
+        }
+        self.overhead.expensive_us = self.pace.spent().as_micros() as u64;
+        self.overhead
+    }
+
+    fn tick(&mut self) {
+        let mut sample = self.fast();
+        if self.scanned.is_none_or(|when| when.elapsed() >= SCAN_EVERY) && self.pace.allows(self.scan_cost) {
+            self.scan(&mut sample);
+        }
+        if self.settings.source == MemorySource::SmapsRollup && self.pace.allows(self.exact_cost) {
+            self.exact(&mut sample);
+        }
+        self.hand_on(sample);
+    }
+
+    fn fast(&mut self) -> Sample {
+        let start = Instant::now();
+        let mut sample = Sample {
+            at: self.recorder.now(),
+            operations: self.counters.operations(),
+            own_connections: self.counters.own_connections(),
+            ..Sample::default()
+        };
+        self.watcher.sample(&mut sample);
+        self.overhead.fast_us += start.elapsed().as_micros() as u64;
+        self.overhead.ticks += 1;
+        sample
+    }
+
+    fn scan(&mut self, sample: &mut Sample) {
+        let (events, cost) = self.pace.spend(|| {
+            let events = self.watcher.scan();
+            self.watcher.tree(sample);
+            events
+        });
+        self.scan_cost = cost;
+        self.scanned = Some(Instant::now());
+        for event in events {
+            self.recorder.event(event);
+        }
+    }
+
+    fn exact(&mut self, sample: &mut Sample) {
+        let ((), cost) = self.pace.spend(|| {
+            self.watcher.exact(sample);
+            self.watcher.high_water(sample);
+        });
+        self.exact_cost = cost;
+    }
+
+    fn look(&mut self, look: Look, peak: Peak, gauges: BTreeMap<String, f64>) {
+        let mut sample = self.fast();
+        self.scan(&mut sample);
+        if look == Look::Full || self.settings.source == MemorySource::SmapsRollup {
+            self.exact(&mut sample);
+        } else {
+            self.watcher.high_water(&mut sample);
+        }
+        let operations = sample.operations;
+        self.hand_on(sample);
+        if look == Look::Full || self.pace.allows(self.detail_cost) {
+            let (detail, cost) = self.pace.spend(|| self.watcher.detail());
+            self.detail_cost = cost;
+            self.recorder.take(Record::Detail(Detail { at: self.recorder.now(), operations, gauges, ..detail }));
+        } else if !gauges.is_empty() {
+            self.recorder.take(Record::Detail(Detail { at: self.recorder.now(), operations, gauges, ..Detail::default() }));
+        }
+        if peak == Peak::Reset && self.watcher.reset_peak().is_ok() {
+            self.recorder.event(Event::PeakReset);
+        }
+    }
+
+    fn hand_on(&mut self, sample: Sample) {
+        for event in self.watcher.missing() {
+            self.recorder.event(event);
+        }
+        // Nobody may be looking.
+        self.latest.send_replace(sample.clone());
+        self.recorder.take(Record::Sample(sample));
+    }
+}

@@ -1,0 +1,92 @@
+//! Watching without driving: `attach` and `run`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::pace::affordable_each;
+use super::request::{Watch, Watchee};
+use super::sampler::{Look, Peak, Sampler, Settings};
+use super::subject::Subject;
+use super::{Session, SessionError, until_broken, until_interrupted};
+use crate::probe::Watcher;
+use crate::sample::{Border, Event, MemorySource, Stop, Tally};
+use crate::scenario::engine::Counters;
+use crate::target::LaunchSpec;
+
+/// Closer looks come this often at least as the pace allows.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// A window of time in which one exact reading must fit.
+const WINDOW: Duration = Duration::from_secs(1);
+
+impl Session<'_> {
+    /// Watches until the target ends, the time is up, or the user interrupts.
+    pub(super) async fn watch(&mut self, watch: &Watch) -> Result<(), SessionError> {
+        let (subject, command) = match &watch.what {
+            Watchee::Running { roots, command } => (Subject::attach(roots)?, command.clone()),
+            Watchee::Command(argv) => {
+                (Subject::launch(&LaunchSpec::new(argv.clone(), &self.request.folder))?, argv.clone())
+            }
+        };
+        let mut watcher = Watcher::open(subject.roots())?;
+        let source = memory_source(&mut watcher, WINDOW);
+        for process in subject.roots().roots {
+            self.recorder.event(Event::TargetBegins { process, command: command.clone(), fresh: self.request.launches() });
+        }
+        let scenario = self.request.plan().scenarios.first().map(|plan| plan.name.clone()).unwrap_or_default();
+        self.recorder.mark(0, Border::ScenarioBegins { scenario: scenario.clone(), memory_source: source });
+        let sampler = Sampler::start(
+            watcher,
+            Arc::clone(&self.recorder),
+            Arc::new(Counters::default()),
+            self.live.latest.clone(),
+            Settings { interval: self.request.interval, source },
+        )?;
+        let stop = self.watch_until(watch.length, &subject, &sampler).await;
+        if stop != Stop::TargetEnded {
+            sampler.look(Look::Full, Peak::Keep, std::collections::BTreeMap::new()).await;
+        }
+        self.recorder.mark(0, Border::ScenarioEnds { scenario, stop, tally: Tally::default() });
+        let overhead = sampler.stop();
+        self.add_overhead(&overhead);
+        for (process, ending) in subject.release().await {
+            self.recorder.event(Event::TargetEnds { process, ending });
+        }
+        Ok(())
+    }
+
+    async fn watch_until(&self, length: Option<Duration>, subject: &Subject, sampler: &Sampler) -> Stop {
+        let time_is_up = async {
+            match length {
+                Some(length) => tokio::time::sleep(length).await,
+                None => std::future::pending().await,
+            }
+        };
+        let looking = async {
+            let mut look = Look::Full;
+            loop {
+                sampler.look(look, Peak::Keep, std::collections::BTreeMap::new()).await;
+                look = Look::Border;
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = until_interrupted(self.interrupted.clone()) => Stop::Interrupted,
+            reason = until_broken(&self.recorder) => Stop::Failed { reason },
+            endings = subject.ended() => {
+                for (process, ending) in endings {
+                    self.recorder.event(Event::TargetEnds { process, ending });
+                }
+                Stop::TargetEnded
+            }
+            () = time_is_up => Stop::Spent,
+            () = looking => Stop::Spent,
+        }
+    }
+}
+
+/// Exact figures where one reading fits into every cycle of this length, else the cheap ones.
+pub(super) fn memory_source(watcher: &mut Watcher, cycle: Duration) -> MemorySource {
+    if affordable_each(cycle, watcher.exact_cost()) { MemorySource::SmapsRollup } else { MemorySource::Statm }
+}

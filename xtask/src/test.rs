@@ -1,0 +1,16 @@
+//! Everything that has to be green.
+
+use anyhow::Result;
+
+use crate::{cargo, needs};
+
+/// Installs what is needed, then runs format, lints, docs and tests. One profile builds them all.
+pub fn run() -> Result<()> {
+    needs::meet()?;
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    // Binaries first: tests start them.
+    cargo(&["build", "--workspace"])?;
+    cargo(&["test", "--workspace"])?;
+    cargo(&["doc", "--workspace", "--no-deps", "--config", "build.rustdocflags=[\"-D\",\"warnings\"]"])
+}
