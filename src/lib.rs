@@ -14,11 +14,8 @@
 //! parts meet. `docs/architecture.md` holds the invariants; a test holds who may use whom.
 
 pub mod attribution;
-<<<<<<< HEAD
-=======
 pub mod cli;
 pub mod demo;
->>>>>>> report
 pub mod exit;
 pub mod gate;
 pub mod growth;

@@ -60,13 +60,10 @@ pub(super) enum Why {
     Rest(Rest),
 }
 
-/// A decision.
+/// A decision and the cycles after which it stood.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Decision {
-    /// The cycles after which it first stood.
     pub at: usize,
-    /// The cycles of the last look that came to it again.
-    seen: usize,
     pub why: Why,
 }
 
@@ -128,7 +125,7 @@ impl Course {
         self.before_cap = growth.is_some() && !cap_passed;
         if let Some(why) = growth.filter(|_| cap_passed) {
             if !self.decision.is_some_and(|decision| decision.is_growth()) {
-                self.decision = Some(Decision { at: cycles, seen: cycles, why });
+                self.decision = Some(Decision { at: cycles, why });
             }
             return;
         }
@@ -182,7 +179,7 @@ impl Course {
         match tail(x, y, cycles, ground) {
             Ok(rest) => {
                 let at = self.decision.filter(|decision| !decision.is_growth()).map_or(cycles, |rested| rested.at);
-                self.decision = Some(Decision { at, seen: cycles, why: Why::Rest(rest) });
+                self.decision = Some(Decision { at, why: Why::Rest(rest) });
                 (self.suspicion, self.stairs, self.events) = (None, None, None);
             }
             Err(unrest) => {
@@ -203,11 +200,11 @@ impl Decision {
 
     /// Whether a rest no longer stands: the later half of the floors since lies above all that were seen then.
     fn is_overtaken(&self, y: &[f64]) -> bool {
-        if self.is_growth() || y.len() < self.seen + 2 {
+        if self.is_growth() || y.len() < self.at + 2 {
             return false;
         }
-        let highest = y[..self.seen].iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        series::minimum(&y[self.seen + (y.len() - self.seen) / 2..]) > highest
+        let highest = y[..self.at].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        series::minimum(&y[self.at + (y.len() - self.at) / 2..]) > highest
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn of(report: &Report) -> ChartData {
         .iter()
         .zip(&findings.scenarios)
         .flat_map(|(passage, finding)| {
-            interesting(finding)
+            interesting(finding, gate)
                 .into_iter()
                 .map(|growth| Panel::of(&finding.plan.name, &curve(passage, &growth.metric), growth, passage.records))
         })

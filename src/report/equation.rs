@@ -3,10 +3,11 @@
 //! Growth without end is multiplied; bounded growth counts once, with the bound that was seen; what the run could
 //! not decide is shown and kept out of the total.
 
+use super::story;
 use super::projection::{Cost, DAY, term, usual_rates};
 use crate::attribution::{Findings, Resource, Row, ScenarioFinding};
 use crate::growth::{Axis, Estimate, Verdict};
-use crate::sample::ProductionRate;
+use crate::sample::{Metric, ProductionRate};
 use crate::units::{Rate, Unit};
 
 /// How often the operation happens in the day that is shown.
@@ -58,14 +59,22 @@ pub(super) fn equations(findings: &Findings) -> Vec<Equation<'_>> {
         .iter()
         .map(|ledger| Equation {
             resource: ledger.resource,
-            terms: grown(&ledger.rows).filter_map(|row| of_row(row, scenario(findings, row)?)).collect(),
+            terms: grown(findings, &ledger.rows).filter_map(|(row, finding)| of_row(row, finding)).collect(),
         })
         .filter(|equation| !equation.terms.is_empty())
         .collect()
 }
 
-fn grown(rows: &[Row]) -> impl Iterator<Item = &Row> {
-    rows.iter().filter(|row| row.growth > 0.0 && row.verdict != Verdict::Flat)
+/// The rows that grew. A peak that came to rest, or rose only because memory was retained, is given back or
+/// counted already.
+fn grown<'a>(findings: &'a Findings, rows: &'a [Row]) -> impl Iterator<Item = (&'a Row, &'a ScenarioFinding)> {
+    let rows = rows.iter().filter(|row| row.growth > 0.0 && row.verdict != Verdict::Flat);
+    rows.filter_map(|row| {
+        let finding = scenario(findings, row)?;
+        let echo = finding.growth(&row.metric).is_some_and(|growth| story::is_echo(finding, growth));
+        let given_back = row.metric == Metric::Peak && row.verdict == Verdict::Bounded;
+        (!echo && !given_back).then_some((row, finding))
+    })
 }
 
 fn scenario<'a>(findings: &'a Findings, row: &Row) -> Option<&'a ScenarioFinding> {
@@ -142,15 +151,26 @@ pub(super) enum Declared {
     Usual,
 }
 
+/// The names of all declared rates, the slowest first.
+pub(super) fn rate_names(findings: &Findings) -> Vec<&str> {
+    let mut rates: Vec<&ProductionRate> = Vec::new();
+    for rate in findings.scenarios.iter().flat_map(|finding| &finding.plan.production) {
+        if rates.iter().all(|known| known.name != rate.name) {
+            rates.push(rate);
+        }
+    }
+    rates.sort_by(|a, b| a.rate.as_per_hour().total_cmp(&b.rate.as_per_hour()));
+    rates.into_iter().map(|rate| rate.name.as_str()).collect()
+}
+
 /// What each finding comes to in a day at each rate.
 pub(super) fn rate_table(findings: &Findings) -> RateTable<'_> {
     let usual = usual_rates();
     let mut declared = Declared::ByTheFile;
-    let mut rates: Vec<String> = Vec::new();
+    let mut rates: Vec<ProductionRate> = Vec::new();
     let mut found: Vec<(&Row, &ScenarioFinding, Vec<ProductionRate>)> = Vec::new();
-    let rows = findings.ledgers.iter().flat_map(|ledger| grown(&ledger.rows));
-    for row in rows.filter(|row| row.verdict != Verdict::Inconclusive) {
-        let Some(finding) = scenario(findings, row) else { continue };
+    let rows = findings.ledgers.iter().flat_map(|ledger| grown(findings, &ledger.rows));
+    for (row, finding) in rows.filter(|(row, _)| row.verdict != Verdict::Inconclusive) {
         let own = match (finding.axis(), finding.plan.production.as_slice()) {
             (Axis::Operations, []) => {
                 declared = Declared::Usual;
@@ -159,12 +179,14 @@ pub(super) fn rate_table(findings: &Findings) -> RateTable<'_> {
             (_, own) => own.to_vec(),
         };
         for rate in own.iter().filter(|_| finding.axis() == Axis::Operations) {
-            if !rates.contains(&rate.name) {
-                rates.push(rate.name.clone());
+            if rates.iter().all(|known| known.name != rate.name) {
+                rates.push(rate.clone());
             }
         }
         found.push((row, finding, own));
     }
+    rates.sort_by(|a, b| a.rate.as_per_hour().total_cmp(&b.rate.as_per_hour()));
+    let mut rates: Vec<String> = rates.into_iter().map(|rate| rate.name).collect();
     if rates.is_empty() && !found.is_empty() {
         rates.push("each day".into());
     }
@@ -186,12 +208,13 @@ fn day(row: &Row, finding: &ScenarioFinding, own: &[ProductionRate], name: &str)
     Some(term(&cost(row)?, rate, DAY).growth.value)
 }
 
-/// `2,400 x 512 B`, or what stands in its place.
+/// `2,400 operations × 512 B` for a Markdown cell, or what stands in its place.
 pub(super) fn product(term: &Term<'_>) -> String {
     let unit: Unit = term.row.metric.unit();
     match (term.count, term.each) {
         (Some(count), Some(each)) => {
-            format!("{} {} × {}", crate::units::show_count(count.round()), term.of, unit.show(each))
+            let of = super::escape::markdown(term.of);
+            format!("{} {of} × {}", crate::units::show_count(count.round()), unit.show(each))
         }
         _ => "once".into(),
     }

@@ -92,13 +92,13 @@ fn head(out: &mut Document, report: &Report) {
     let mut facts = vec![
         format!("Target: {}{}", targets(report), if header.launched { ", launched by tidewatch" } else { ", attached" }),
         format!("When: {}, for {}", escaped(&header.started), words::seconds(length)),
-        format!(
+        escaped(&format!(
             "Host: Linux {} on {}, {} processors, {} of memory",
-            escaped(&host.kernel),
-            escaped(&host.architecture),
+            host.kernel,
+            host.architecture,
             host.cpus,
             crate::units::show_bytes(host.memory as f64)
-        ),
+        )),
     ];
     if let Some(limit) = header.plan.memory_limit.or(host.limits.get("memory").copied()) {
         facts.push(format!("Memory limit: {}", crate::units::show_bytes(limit as f64)));
@@ -107,7 +107,7 @@ fn head(out: &mut Document, report: &Report) {
         Mode::Check | Mode::Demo => format!("driven through {}", words::counted(findings.scenarios.len(), "scenario")),
         Mode::Attach | Mode::Run => "watched without load of tidewatch's own".into(),
     };
-    facts.push(format!("How: {what}, with tidewatch {}", escaped(&header.tidewatch)));
+    facts.push(escaped(&format!("How: {what}, with tidewatch {}", header.tidewatch)));
     out.list(facts);
     out.block("![growth](growth.svg)");
 }

@@ -5,7 +5,7 @@ use crate::attribution::{Findings, Row, ScenarioFinding, UNATTRIBUTED};
 use crate::exit::ExitCode;
 use crate::gate::{Check, Gate, Standing};
 use crate::growth::{Growth, Verdict};
-use crate::sample::{Inconclusive, Plan, Priority};
+use crate::sample::{Inconclusive, Metric, Plan, Priority, Stop};
 
 /// A subsystem with thresholds crossed.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) struct Crossing<'a> {
     pub checks: Vec<&'a Check>,
     /// The part of the growth that is the suspect's; none for metrics that have no ledger.
     pub row: Option<&'a Row>,
+    /// The peak that rose because this did.
+    pub peak: Option<&'a Growth>,
 }
 
 impl Crossing<'_> {
@@ -37,10 +39,13 @@ impl Crossing<'_> {
 
     /// What speaks for the owner; where nothing does, what the judge says.
     pub fn evidence(&self) -> String {
-        match self.row {
+        let evidence = match self.row {
             Some(row) if !row.evidence.is_empty() => row.evidence.join("; "),
             _ => self.growth.reason.clone(),
-        }
+        };
+        let unit = self.growth.metric.unit();
+        let peak = self.peak.map(|peak| format!("; the peak of a cycle rose along, by {}", unit.show(peak.growth())));
+        evidence + &peak.unwrap_or_default()
     }
 
     /// The thresholds with what was seen where that says more than the verdict.
@@ -64,15 +69,69 @@ pub(super) fn suspects<'a>(findings: &'a Findings, gate: &'a Gate) -> Vec<Suspec
         let rows = owners(findings, check, growth);
         if rows.is_empty() {
             let owner = finding.plan.subsystem.clone().unwrap_or_else(|| UNATTRIBUTED.to_owned());
-            add(&mut suspects, &owner, (None, None), Crossing { finding, growth, checks: vec![check], row: None });
+            add(&mut suspects, &owner, (None, None), Crossing { finding, growth, checks: vec![check], row: None, peak: None });
         }
         for row in rows {
-            let crossing = Crossing { finding, growth, checks: vec![check], row: Some(row) };
+            let crossing = Crossing { finding, growth, checks: vec![check], row: Some(row), peak: None };
             add(&mut suspects, &row.subsystem, (row.priority, row.source.clone()), crossing);
         }
     }
+    suspects.iter_mut().for_each(fold_peaks);
     suspects.sort_by_key(|suspect| (suspect.priority.is_none(), suspect.priority));
     suspects
+}
+
+/// Whether a peak rose only because memory was retained: it is then no finding of its own.
+pub(super) fn is_echo(finding: &ScenarioFinding, growth: &Growth) -> bool {
+    let retained = finding.growth(&Metric::Private).filter(|private| private.verdict == Verdict::Unbounded);
+    match (&growth.metric, growth.per_op, retained.and_then(|private| private.per_op)) {
+        // A quarter more is the noise of load on top of the floors.
+        (Metric::Peak, Some(peak), Some(private)) => peak.value <= 1.25 * private.high,
+        _ => false,
+    }
+}
+
+/// Puts the peaks that are echoes to the retained growth behind them.
+fn fold_peaks(suspect: &mut Suspect<'_>) {
+    let (echoes, mut own): (Vec<Crossing<'_>>, Vec<Crossing<'_>>) =
+        std::mem::take(&mut suspect.crossings).into_iter().partition(|c| is_echo(c.finding, c.growth));
+    for echo in echoes {
+        let behind = own
+            .iter_mut()
+            .find(|c| c.growth.metric == Metric::Private && c.finding.plan.name == echo.finding.plan.name);
+        match behind {
+            Some(crossing) => {
+                crossing.peak = Some(echo.growth);
+                crossing.checks.extend(echo.checks);
+            }
+            None => own.push(echo),
+        }
+    }
+    suspect.crossings = own;
+}
+
+/// The thresholds that the run could not decide: those with the same reason together.
+pub(super) fn undecided(gate: &Gate) -> Vec<String> {
+    let mut groups: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    for check in gate.checks.iter().filter(|check| check.standing == Standing::Undecided) {
+        let known = groups.iter_mut().find(|(scenario, why, _)| *scenario == check.scenario && *why == check.observed);
+        match known {
+            Some((_, _, expressions)) => expressions.push(check.expression.clone()),
+            None => groups.push((&check.scenario, &check.observed, vec![check.expression.clone()])),
+        }
+    }
+    let one = |(scenario, why, expressions): (&str, &str, Vec<String>)| {
+        format!("{scenario}: {}: {why}", together(&expressions))
+    };
+    groups.into_iter().map(one).collect()
+}
+
+/// `fds, threads and orphans != unbounded` for three thresholds that ask the same.
+fn together(expressions: &[String]) -> String {
+    const ASKED: &str = " != unbounded";
+    let metrics: Option<Vec<String>> =
+        expressions.iter().map(|text| text.strip_suffix(ASKED).map(str::to_owned)).collect();
+    metrics.map_or_else(|| words::listed(expressions), |metrics| words::listed(&metrics) + ASKED)
 }
 
 /// The rows behind a crossed threshold: those without end, else the largest.
@@ -122,10 +181,9 @@ pub(super) const fn outcome(exit: ExitCode) -> &'static str {
 
 /// What came out, in one sentence without the word for it.
 pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String {
-    let crossed = crossed(findings, gate);
     let undecided = gate.checks.iter().filter(|check| check.standing == Standing::Undecided).count();
     match gate.exit {
-        ExitCode::Crossed => crossed.unwrap_or_else(|| "a threshold is crossed".into()),
+        ExitCode::Crossed => crossed(findings, gate, Tense::Present).unwrap_or_else(|| "a threshold is crossed".into()),
         ExitCode::Inconclusive => {
             format!("the run could not decide {} of {}", undecided, words::counted(gate.checks.len(), "threshold"))
         }
@@ -139,17 +197,37 @@ pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String 
             words::counted(gate.checks.len(), "threshold")
         ),
         ExitCode::Interrupted | ExitCode::Target | ExitCode::Usage => {
-            let problem = gate.problems.first().cloned().unwrap_or_else(|| "the run could not be finished".into());
-            match crossed {
-                Some(crossed) => format!("{problem}. Until then {crossed}"),
+            let problem = ended(findings).or_else(|| gate.problems.first().cloned());
+            let problem = problem.unwrap_or_else(|| "the run could not be finished".into());
+            match crossed(findings, gate, Tense::Past) {
+                Some(crossed) => format!("{problem}; until then {crossed}"),
                 None => problem,
             }
         }
     }
 }
 
+/// The target's end, where it is what stopped the run: short, the evidence stands further down.
+fn ended(findings: &Findings) -> Option<String> {
+    let troubled = |finding: &&ScenarioFinding| !matches!(finding.stop, Some(Stop::Decided | Stop::Spent) | None);
+    let first = findings.scenarios.iter().find(troubled)?;
+    let ending = first.ending.as_ref().filter(|_| first.stop == Some(Stop::TargetEnded))?;
+    Some(format!("the target {} during {}", words::ending(ending), first.plan.name))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tense {
+    Present,
+    Past,
+}
+
 /// Who crossed thresholds, in one clause; none when nobody did.
-fn crossed(findings: &Findings, gate: &Gate) -> Option<String> {
+fn crossed(findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
+    let grows = |one: bool| match (tense, one) {
+        (Tense::Past, _) => "grew",
+        (Tense::Present, true) => "grows",
+        (Tense::Present, false) => "grow",
+    };
     let suspects = suspects(findings, gate);
     let endless = |suspect: &&Suspect<'_>| suspect.crossings.iter().any(|c| c.growth.verdict == Verdict::Unbounded);
     let named = suspects.iter().filter(endless).filter(|suspect| suspect.subsystem != UNATTRIBUTED).count();
@@ -162,12 +240,11 @@ fn crossed(findings: &Findings, gate: &Gate) -> Option<String> {
         }
     }
     let subsystems = match named {
-        1 => Some("1 subsystem grows without end".to_owned()),
         0 => None,
-        _ => Some(format!("{named} subsystems grow without end")),
+        _ => Some(format!("{} {} without end", words::counted(named, "subsystem"), grows(named == 1))),
     };
     let unclaimed = (!nouns.is_empty()).then(|| {
-        let verb = if matches!(nouns.as_slice(), [one] if one.ends_with("memory")) { "grows" } else { "grow" };
+        let verb = grows(matches!(nouns.as_slice(), [one] if one.ends_with("memory")));
         format!("{} {verb} without end{}", words::listed(&nouns), if named > 0 { ", owner not known" } else { "" })
     });
     match (subsystems, unclaimed) {
@@ -175,8 +252,15 @@ fn crossed(findings: &Findings, gate: &Gate) -> Option<String> {
         (Some(clause), None) | (None, Some(clause)) => Some(clause),
         (None, None) => match gate.checks.iter().filter(|check| check.standing == Standing::Crossed).count() {
             0 => None,
-            1 => Some("1 threshold is crossed".into()),
-            several => Some(format!("{several} thresholds are crossed")),
+            crossed => {
+                let verb = match (tense, crossed) {
+                    (Tense::Past, 1) => "was",
+                    (Tense::Past, _) => "were",
+                    (Tense::Present, 1) => "is",
+                    (Tense::Present, _) => "are",
+                };
+                Some(format!("{} {verb} crossed", words::counted(crossed, "threshold")))
+            }
         },
     }
 }

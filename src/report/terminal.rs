@@ -7,8 +7,10 @@ mod figures;
 mod layout;
 mod notes;
 
-pub(super) use self::figures::interesting;
-pub(super) use self::notes::{answer_sentences, missing_sentences, next_steps, overhead_sentence, unexpected_endings};
+pub(super) use self::figures::{Units, interesting};
+pub(super) use self::notes::{
+    answer_sentences, missing_sentences, next_steps, note_sentences, overhead_sentence, unexpected_endings,
+};
 
 use console::Style;
 
@@ -16,7 +18,6 @@ use self::layout::Page;
 use super::limits::{self, LimitTime, THIS_RUN};
 use super::{ColorMode, Report, Written, story, words};
 use crate::exit::ExitCode;
-use crate::gate::Standing;
 use crate::recording::Mode;
 
 /// The whole text.
@@ -31,6 +32,7 @@ pub(super) fn text(report: &Report, colour: ColorMode, width: usize, files: Opti
     notes::endings(&mut page, report);
     notes::answers(&mut page, report);
     notes::not_seen(&mut page, report);
+    notes::notes(&mut page, report);
     notes::overhead(&mut page, report);
     notes::files(&mut page, report, files);
     page.finish()
@@ -72,19 +74,17 @@ fn watched(report: &Report) -> String {
 
 fn suspects(page: &mut Page, report: &Report, times: &[LimitTime]) {
     for suspect in story::suspects(&report.findings, &report.gate) {
-        let priority = suspect.priority.map_or("  ", words::priority);
-        let source = suspect.source.as_ref().map(|source| format!("  {source}")).unwrap_or_default();
+        let priority = suspect.priority.map(|priority| format!("{} ", words::priority(priority)));
+        let source = suspect.source.as_ref().map(|source| format!(" ({source})"));
+        let (priority, source) = (priority.unwrap_or_default(), source.unwrap_or_default());
         page.blank();
-        page.styled(&format!("{priority} {}{source}", suspect.subsystem), &Style::new().bold());
+        page.styled(&format!("{priority}{}{source}", suspect.subsystem), &Style::new().bold());
         for crossing in &suspect.crossings {
             page.item("   ", &crossing.sentence());
             page.item("     ", &crossing.evidence());
-            let time = times.iter().find(|time| {
-                time.pace == THIS_RUN
-                    && time.scenario == crossing.finding.plan.name
-                    && time.metric == crossing.growth.metric.to_string()
-            });
-            if let Some(time) = time {
+            let metric = crossing.growth.metric.to_string();
+            let own = |time: &&LimitTime| time.scenario == crossing.finding.plan.name && time.metric == metric;
+            for time in times.iter().filter(own).filter(|time| [THIS_RUN, "moderate"].contains(&time.pace.as_str())) {
                 page.item("     ", &time.sentence());
             }
             page.item("     ", &format!("crossed: {}", crossing.thresholds()));
@@ -95,13 +95,13 @@ fn suspects(page: &mut Page, report: &Report, times: &[LimitTime]) {
 /// What the run could not decide, and what would.
 fn undecided(page: &mut Page, report: &Report) {
     const MOST: usize = 8;
-    let open: Vec<_> = report.gate.checks.iter().filter(|check| check.standing == Standing::Undecided).collect();
+    let open = story::undecided(&report.gate);
     if open.is_empty() {
         return;
     }
     page.heading("Not decided");
-    for check in open.iter().take(MOST) {
-        page.item("  ", &format!("{}: {}: {}", check.scenario, check.expression, check.observed));
+    for sentence in open.iter().take(MOST) {
+        page.item("  ", sentence);
     }
     if open.len() > MOST {
         page.line(&format!("  and {} more: summary.json has them all", open.len() - MOST));

@@ -2,7 +2,6 @@
 
 use super::{Align, Document, code, escaped};
 use crate::attribution::UNATTRIBUTED;
-use crate::gate::Standing;
 use crate::growth::{Axis, Verdict};
 use crate::recording::Mode;
 use crate::report::story::{self, Crossing, Suspect};
@@ -26,13 +25,10 @@ pub(super) fn findings(out: &mut Document, report: &Report) {
         let rows: Vec<Vec<String>> = suspects.iter().flat_map(rows).collect();
         out.table(&columns, &rows);
     }
-    let undecided = report.gate.checks.iter().filter(|check| check.standing == Standing::Undecided);
-    let undecided: Vec<String> = undecided
-        .map(|check| format!("{}: {}: {}", escaped(&check.scenario), code(&check.expression), escaped(&check.observed)))
-        .collect();
+    let undecided = story::undecided(&report.gate);
     if !undecided.is_empty() {
         out.block("Not decided:");
-        out.list(undecided);
+        out.list(undecided.iter().map(|sentence| escaped(sentence)));
     }
 }
 
@@ -97,7 +93,7 @@ pub(super) fn remedies(out: &mut Document, report: &Report) {
 fn hint(metric: &Metric, axis: Axis) -> &'static str {
     match metric {
         Metric::Fds | Metric::FdsOf(_) => {
-            "Descriptors: close them on every path, errors too; a pool of a fixed size in place of a new connection per operation."
+            "Descriptors: close them on every path, errors too; a pool of a fixed size in place of a new connection each time."
         }
         Metric::Threads | Metric::Tasks => {
             "Threads: keep the handle and end the thread with its owner; a pool of a fixed size in place of a thread per session."
@@ -121,7 +117,7 @@ pub(super) fn not_seen(out: &mut Document, report: &Report) {
     let missing = terminal::missing_sentences(report);
     let blind = report.findings.scenarios.iter().filter_map(|finding| {
         let growth = finding.growth(&Metric::Private)?;
-        let least = growth.sensitivity.filter(|least| least.is_finite())?;
+        let least = growth.sensitivity.filter(|least| least.is_finite() && growth.verdict != Verdict::Unbounded)?;
         Some(format!(
             "{}: growth of private memory under {} {} would not have been found (a fit, ±30 %)",
             escaped(&finding.plan.name),
@@ -137,8 +133,13 @@ pub(super) fn not_seen(out: &mut Document, report: &Report) {
     }
     out.block(
         "A cap beyond what was tried looks like a leak, and a leak that reuses freed memory like none: \
-         the verdicts hold for the operations and the time of this run.",
+         the verdicts hold for what this run tried, and for its time.",
     );
+    let notes = terminal::note_sentences(report);
+    if !notes.is_empty() {
+        out.block("Noted during the run:");
+        out.list(notes.iter().map(|note| escaped(note)));
+    }
     if let Some(sentence) = terminal::overhead_sentence(report) {
         out.block(&sentence);
     }
@@ -155,7 +156,7 @@ pub(super) fn again(out: &mut Document, report: &Report) {
         Mode::Run => "`tidewatch run` with the same command".into(),
     };
     let mut lines = vec![
-        format!("The run: {again}, tidewatch {}.", escaped(&header.tidewatch)),
+        format!("The run: {again}, {}.", escaped(&format!("tidewatch {}", header.tidewatch))),
         "This report: `tidewatch report` on the run's folder makes it again from the recording, byte for byte.".into(),
     ];
     lines.extend(terminal::next_steps(report).iter().map(|step| format!("Next: {}.", escaped(step))));

@@ -50,7 +50,7 @@ fn equation_row(term: &Term<'_>, unit: Unit) -> Vec<String> {
         Verdict::Bounded => (unit.show(term.growth.value), "bounded: held once".into()),
         verdict => (words::interval(unit, term.growth), words::verdict(verdict).into()),
     };
-    vec![name(&row.subsystem, &row.metric, &row.scenario, unit), escaped(&equation::product(term)), growth, ends, at(&term.pace)]
+    vec![name(&row.subsystem, &row.metric, &row.scenario, unit), equation::product(term), growth, ends, at(&term.pace)]
 }
 
 /// The subsystem, with the metric where the resource has several.
@@ -102,41 +102,47 @@ pub(super) fn rates(out: &mut Document, report: &Report) {
     }
 }
 
-/// When growth without end meets a limit.
+/// When growth without end meets a limit: a row for each finding, a column for each pace.
 pub(super) fn limits(out: &mut Document, report: &Report) {
     let times: Vec<LimitTime> = times::of(&report.recording, &report.findings);
     if times.is_empty() {
         return;
     }
     out.heading("Time to the limit");
-    let columns = [
-        ("scenario", Align::Left),
-        ("what", Align::Left),
-        ("limit", Align::Left),
-        ("at", Align::Left),
-        ("time", Align::Left),
-    ];
-    let rows: Vec<Vec<String>> = times
-        .iter()
-        .map(|time| {
-            let (scenario, limit) = (escaped(&time.scenario), format!("{} {}", time.limit_noun(), time.shown_limit()));
-            vec![scenario, escaped(&time.metric), limit, escaped(&time.pace), time.time()]
-        })
-        .collect();
+    let mut paces: Vec<&str> = equation::rate_names(&report.findings);
+    paces.retain(|pace| times.iter().any(|time| time.pace == *pace));
+    paces.insert(0, times::THIS_RUN);
+    let titles: Vec<String> = paces.iter().map(|pace| escaped(pace)).collect();
+    let mut columns = vec![("finding", Align::Left), ("limit", Align::Left)];
+    columns.extend(titles.iter().map(|title| (title.as_str(), Align::Left)));
+    let of_run = times.iter().filter(|time| time.pace == times::THIS_RUN);
+    let rows: Vec<Vec<String>> = of_run.map(|first| limit_row(first, &times, &paces)).collect();
     out.table(&columns, &rows);
     out.block("Each finding alone, from the level under load at the end of the run, with the 95 % interval of its growth.");
+}
+
+fn limit_row(first: &LimitTime, times: &[LimitTime], paces: &[&str]) -> Vec<String> {
+    let same = |time: &&LimitTime| time.scenario == first.scenario && time.metric == first.metric;
+    let at = |pace: &&str| times.iter().filter(same).find(|time| time.pace == *pace);
+    let mut row = vec![
+        escaped(&format!("{}: {}", first.scenario, first.metric)),
+        format!("{} {}", first.limit_noun(), first.shown_limit()),
+    ];
+    row.extend(paces.iter().map(|pace| at(pace).map_or("–".into(), LimitTime::time)));
+    row
 }
 
 /// The verdicts worth a look, by scenario.
 pub(super) fn verdicts(out: &mut Document, report: &Report) {
     out.heading("Verdicts");
+    let titles = terminal::Units::of(&report.findings.scenarios);
     let columns = [
         ("scenario", Align::Left),
         ("metric", Align::Left),
         ("verdict", Align::Left),
         ("growth", Align::Right),
-        ("per operation or second (95 %)", Align::Right),
-        ("per hour", Align::Right),
+        (titles.title(), Align::Right),
+        ("an hour", Align::Right),
         ("why", Align::Left),
     ];
     let rows: Vec<Vec<String>> = report
@@ -144,7 +150,9 @@ pub(super) fn verdicts(out: &mut Document, report: &Report) {
         .scenarios
         .iter()
         .flat_map(|finding| {
-            terminal::interesting(finding).into_iter().map(|growth| verdict_row(&finding.plan.name, growth))
+            terminal::interesting(finding, &report.gate)
+                .into_iter()
+                .map(|growth| verdict_row(&finding.plan.name, growth, titles))
         })
         .collect();
     if rows.is_empty() {
@@ -166,10 +174,11 @@ pub(super) fn verdicts(out: &mut Document, report: &Report) {
     out.list(shapes);
 }
 
-fn verdict_row(scenario: &str, growth: &Growth) -> Vec<String> {
+fn verdict_row(scenario: &str, growth: &Growth, units: terminal::Units) -> Vec<String> {
     let unit = growth.metric.unit();
     let quiet = growth.verdict == Verdict::Flat;
-    let rate = growth.per_op.filter(|_| !quiet).map(|rate| format!("{} {}", words::interval(unit, rate), words::per(growth.axis)));
+    let suffix = units.suffix(growth.axis);
+    let rate = growth.per_op.filter(|_| !quiet).map(|rate| format!("{}{suffix}", words::interval(unit, rate)));
     let per_hour = growth.per_hour.filter(|_| matches!(growth.verdict, Verdict::Unbounded | Verdict::Inconclusive));
     vec![
         escaped(scenario),

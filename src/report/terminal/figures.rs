@@ -2,6 +2,7 @@
 
 use super::layout::Page;
 use crate::attribution::{Ledger, ScenarioFinding};
+use crate::gate::Gate;
 use crate::growth::{Axis, Growth, Verdict};
 use crate::report::escape::plain;
 use crate::report::sparkline::{Glyphs, sparkline};
@@ -14,10 +15,15 @@ const QUIET_ROWS: usize = 1;
 /// Width of the small curves.
 const CURVE: usize = 8;
 
-/// The rows of a scenario: what grows or is not decided, what has a threshold of its own, and private memory.
-pub(in crate::report) fn interesting(finding: &ScenarioFinding) -> Vec<&Growth> {
-    let gated = |growth: &&Growth| Metric::GATED.contains(&growth.metric);
-    let loud = |growth: &&Growth| matches!(growth.verdict, Verdict::Unbounded | Verdict::Inconclusive);
+/// The rows of a scenario: what grows or rose and is not decided, what else has a threshold, and private memory.
+pub(in crate::report) fn interesting<'a>(finding: &'a ScenarioFinding, gate: &Gate) -> Vec<&'a Growth> {
+    let asked = |metric: &Metric| gate.checks.iter().any(|c| c.metric == *metric && c.scenario == finding.plan.name);
+    let gated = |growth: &&Growth| Metric::GATED.contains(&growth.metric) || asked(&growth.metric);
+    let loud = |growth: &&Growth| match growth.verdict {
+        Verdict::Unbounded => true,
+        Verdict::Inconclusive => growth.suspected || growth.growth() > 0.0,
+        Verdict::Bounded | Verdict::Flat => !Metric::GATED.contains(&growth.metric),
+    };
     let mut quiet: Vec<&Growth> = finding
         .growths
         .iter()
@@ -53,7 +59,7 @@ pub(super) fn curves(page: &mut Page, report: &Report) {
         Column::text("floors", CURVE),
     ]);
     for finding in findings {
-        for growth in interesting(finding) {
+        for growth in interesting(finding, &report.gate) {
             table.row(row(finding, growth, units));
         }
     }
@@ -63,14 +69,14 @@ pub(super) fn curves(page: &mut Page, report: &Report) {
 
 /// What one step on the axes is, over all scenarios.
 #[derive(Clone, Copy)]
-enum Units {
+pub(in crate::report) enum Units {
     Operations,
     Seconds,
     Mixed,
 }
 
 impl Units {
-    fn of(findings: &[ScenarioFinding]) -> Self {
+    pub(in crate::report) fn of(findings: &[ScenarioFinding]) -> Self {
         let driven = findings.iter().filter(|finding| finding.axis() == Axis::Operations).count();
         match driven {
             0 => Self::Seconds,
@@ -79,7 +85,7 @@ impl Units {
         }
     }
 
-    fn title(self) -> &'static str {
+    pub(in crate::report) fn title(self) -> &'static str {
         match self {
             Self::Operations => "an operation (95 %)",
             Self::Seconds => "a second (95 %)",
@@ -87,7 +93,7 @@ impl Units {
         }
     }
 
-    fn suffix(self, axis: Axis) -> &'static str {
+    pub(in crate::report) fn suffix(self, axis: Axis) -> &'static str {
         match (self, axis) {
             (Self::Mixed, Axis::Operations) => "/op",
             (Self::Mixed, Axis::Seconds) => "/s",
@@ -146,7 +152,7 @@ pub(super) fn ledgers(page: &mut Page, report: &Report) {
         Column::number("growth"),
         Column::text("verdict", 9),
         Column::text("shown by", 8),
-        Column::text("count × each", 10),
+        Column::text("count × each", 34),
     ]);
     for ledger in grown {
         account(&mut table, ledger);
@@ -174,7 +180,7 @@ fn account(table: &mut Table, ledger: &Ledger) {
     }
     if !quiet.is_empty() {
         let sum: f64 = quiet.iter().map(|row| row.growth).sum();
-        let parts = format!("{} that did not grow", words::counted(quiet.len(), "row"));
+        let parts = words::counted(quiet.len(), "flat row");
         table.row([
             ledger.resource.name().into(),
             parts.into(),

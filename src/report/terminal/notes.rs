@@ -4,7 +4,8 @@ use super::layout::Page;
 use crate::exit::ExitCode;
 use crate::growth::Verdict;
 use crate::report::{Report, Written, words};
-use crate::sample::{Shape, Stop, Tally};
+use crate::recording::Mode;
+use crate::sample::{Event, Metric, Record, Shape, Stop, Tally};
 
 /// How the target ended, where tidewatch did not end it.
 pub(super) fn endings(page: &mut Page, report: &Report) {
@@ -82,6 +83,37 @@ pub(super) fn not_seen(page: &mut Page, report: &Report) {
     }
 }
 
+/// What was noted during the run.
+pub(super) fn notes(page: &mut Page, report: &Report) {
+    let notes = note_sentences(report);
+    if notes.is_empty() {
+        return;
+    }
+    page.heading("Notes");
+    for sentence in notes {
+        page.item("  ", &sentence);
+    }
+}
+
+/// What a reader should know: each note once, in the order of the run.
+pub(in crate::report) fn note_sentences(report: &Report) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    for record in &report.recording.records {
+        let Record::Event { event, .. } = record else { continue };
+        let note = match event {
+            Event::Note { text } => text.clone(),
+            Event::Thinned { dropped } => {
+                format!("{dropped} samples were thinned to keep the recording small; floors and peaks are kept")
+            }
+            _ => continue,
+        };
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
+}
+
 /// Every number that is missing, with its reason, and every remark of the recording's reader.
 pub(in crate::report) fn missing_sentences(report: &Report) -> Vec<String> {
     let missing = report.findings.missing.iter().map(|(metric, reason)| format!("{metric}: {reason}"));
@@ -105,8 +137,12 @@ pub(in crate::report) fn overhead_sentence(report: &Report) -> Option<String> {
         0 => String::new(),
         late => format!(", {late} of {} ticks late", summary.recorded.ticks),
     };
+    let load = match report.recording.header.mode {
+        Mode::Check | Mode::Demo => " (load generation included)",
+        Mode::Attach | Mode::Run => "",
+    };
     Some(format!(
-        "Watching cost: CPU time of tidewatch {} of wall time, {sample} per fast sample, {} of wall time in expensive reads{late}.",
+        "Watching cost: CPU time of tidewatch{load} {} of wall time, {sample} per fast sample, {} of wall time in expensive reads{late}.",
         percent(summary.cpu_share),
         percent(summary.expensive_share)
     ))
@@ -144,14 +180,21 @@ pub(in crate::report) fn next_steps(report: &Report) -> Vec<String> {
 fn longer(finding: &crate::attribution::ScenarioFinding) -> Option<String> {
     let name = &finding.plan.name;
     let open = finding.growths.iter().filter(|growth| growth.verdict == Verdict::Inconclusive);
-    let more = open.filter(|growth| crate::sample::Metric::GATED.contains(&growth.metric)).filter_map(|g| g.more_cycles).max()?;
+    let more = open.filter(|growth| Metric::GATED.contains(&growth.metric)).filter_map(|g| g.more_cycles).max()?;
     match (finding.plan.shape, &finding.stop) {
         (_, Some(Stop::TargetEnded | Stop::Errors | Stop::Failed { .. })) => None,
         (Shape::Watch, _) => {
             let window = finding.growths.iter().find_map(window_seconds)?;
             Some(format!("watch {} longer (--for): that should decide", words::seconds(window * f64::from(more))))
         }
-        _ => Some(format!("run {name} longer: {more} more cycles should decide (cycles.max is {} now)", finding.plan.load.max_cycles)),
+        _ if more > 4 * finding.plan.load.max_cycles => Some(format!(
+            "{name} would need {} more cycles to decide everything: raise its rate, or its `smallest`",
+            crate::units::show_count(f64::from(more))
+        )),
+        _ => {
+            let most = finding.plan.load.max_cycles;
+            Some(format!("run {name} longer: {more} more cycles should decide (cycles.max is {most} now)"))
+        }
     }
 }
 
