@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tidewatch::cli::main(std::env::args_os()).into()
+    tidewatch::cli::main(std::env::args_os())
 }

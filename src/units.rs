@@ -218,9 +218,7 @@ pub fn show_count(count: f64) -> String {
         format!("{}M", significant(count / 1e6))
     } else if magnitude >= 1e5 {
         format!("{}k", significant(count / 1e3))
-    } else if (count - count.round()).abs() < 1e-9 {
-        group_thousands(count.round() as i64)
-    } else if magnitude >= 1000.0 {
+    } else if magnitude >= 1000.0 || (count - count.round()).abs() < 1e-9 {
         group_thousands(count.round() as i64)
     } else {
         significant(count)

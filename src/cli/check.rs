@@ -12,7 +12,8 @@ use super::{live, outcome};
 use crate::exit::ExitCode;
 use crate::gate::Threshold;
 use crate::recording::Mode;
-use crate::scenario::{Script, script};
+use crate::scenario::Script;
+use crate::scenario::script::{self, Span};
 use crate::session::{Errand, Request};
 use crate::units::{show_count, show_duration};
 
@@ -69,22 +70,29 @@ pub fn check_thresholds(script: &Script) -> Result<(), Failure> {
 
 fn plan(script: &Script) -> String {
     let run = script::describe(script);
-    let mut text = format!("{}\n\n", run.target);
+    let mut text = String::new();
     for scenario in &run.scenarios {
-        text += &format!(
-            "{} ({})\n  {} to {} cycles, {} to {}, {} to {} operations\n",
-            scenario.name,
-            scenario.shape,
-            scenario.cycles.0,
-            scenario.cycles.1,
-            show_duration(scenario.duration.0),
-            show_duration(scenario.duration.1),
-            show_count(scenario.operations.0 as f64),
-            show_count(scenario.operations.1 as f64),
-        );
+        let subsystem = scenario.subsystem.as_ref().map(|name| format!(" drives {name}")).unwrap_or_default();
+        text += &format!("{}{subsystem}\n  {}\n", scenario.name, scenario.pace);
+        text += &format!("  {} to {} cycles", scenario.cycles.least, scenario.cycles.most);
+        if let Some(duration) = &scenario.duration {
+            text += &format!(", {} to {}", show_duration(duration.least), show_duration(duration.most));
+        }
+        if let Some(operations) = &scenario.operations {
+            let show = |count: u64| show_count(count as f64);
+            text += &format!(", {} to {} operations", show(operations.least), show(operations.most));
+        }
+        text.push('\n');
         for step in &scenario.steps {
             text += &format!("  {step}\n");
         }
     }
-    text + &format!("\nall together: {} to {}\n", show_duration(run.duration.0), show_duration(run.duration.1))
+    let Span { least, most } = run.duration;
+    text + &format!(
+        "\n{} scenarios of {}, {} to {} and the time to build and start the target\n",
+        run.scenarios.len(),
+        run.name,
+        show_duration(least),
+        show_duration(most)
+    )
 }

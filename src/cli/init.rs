@@ -48,8 +48,7 @@ fn look_at(word: &str) -> Result<Listening, Failure> {
     let process = roots[0];
     Ok(Listening {
         name: Some(command_name(process).map_err(live::target_failure)?),
-        pid: Some(process.pid),
         argv: command_line(process).unwrap_or_default(),
-        ports: listening_ports(process).unwrap_or_default(),
+        ports: listening_ports(process),
     })
 }

@@ -65,7 +65,7 @@ enum Command {
 }
 
 /// Runs the program on these words.
-pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn main(words: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     let words: Vec<OsString> = words.into_iter().collect();
     // The guardian stays small and single-threaded: nothing else of the program runs in it.
     if words.get(1).is_some_and(|word| word == "__guardian") {
@@ -76,7 +76,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Nothing to be done when even the terminal is gone.
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Held };
+            return if error.use_stderr() { ExitCode::Usage.into() } else { ExitCode::Held.into() };
         }
     };
     let result = match cli.command {
@@ -87,7 +87,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(words) => demo::run(words),
         Command::Init(words) => init::run(words),
         Command::DemoTarget(words) => demo::serve(words),
-        Command::Guardian { words } => Ok(crate::target::guardian::main(words.into_iter())),
+        Command::Guardian { words } => return crate::target::guardian::main(words),
     };
-    result.unwrap_or_else(|failure| failure.tell())
+    result.unwrap_or_else(Failure::tell).into()
 }

@@ -3,8 +3,8 @@
 //! Growth without end is multiplied; bounded growth counts once, with the bound that was seen; what the run could
 //! not decide is shown and kept out of the total.
 
-use super::story;
 use super::projection::{Cost, DAY, term, usual_rates};
+use super::story;
 use crate::attribution::{Findings, Resource, Row, ScenarioFinding};
 use crate::growth::{Axis, Estimate, Verdict};
 use crate::sample::{Metric, ProductionRate};
@@ -45,9 +45,7 @@ pub(super) struct Equation<'a> {
 impl Equation<'_> {
     /// What the decided rows come to, the bounded ones and those without end.
     pub fn total(&self) -> (f64, f64) {
-        let sum = |verdict| {
-            self.terms.iter().filter(|t| t.row.verdict == verdict).map(|t| t.growth.value).sum::<f64>()
-        };
+        let sum = |verdict| self.terms.iter().filter(|t| t.row.verdict == verdict).map(|t| t.growth.value).sum::<f64>();
         (sum(Verdict::Bounded), sum(Verdict::Unbounded))
     }
 }

@@ -90,7 +90,11 @@ fn head(out: &mut Document, report: &Report) {
     let length = recording.records.last().map_or(0.0, |record| record.at().seconds());
     let host = &header.host;
     let mut facts = vec![
-        format!("Target: {}{}", targets(report), if header.launched { ", launched by tidewatch" } else { ", attached" }),
+        format!(
+            "Target: {}{}",
+            targets(report),
+            if header.launched { ", launched by tidewatch" } else { ", attached" }
+        ),
         format!("When: {}, for {}", escaped(&header.started), words::seconds(length)),
         escaped(&format!(
             "Host: Linux {} on {}, {} processors, {} of memory",

@@ -5,11 +5,11 @@
 //! from its finished recording, so that `tidewatch report` makes the same bytes again.
 
 pub mod chart;
-mod chart_data;
 mod equation;
 pub mod escape;
 mod limits;
 mod markdown;
+pub mod picture;
 pub mod projection;
 pub mod sparkline;
 mod story;
@@ -59,6 +59,14 @@ impl Report {
     /// What came out, for machines.
     pub fn summary(&self) -> Summary {
         Summary::of(self)
+    }
+
+    /// The summary as the text of `summary.json`, the same bytes from the same recording.
+    pub fn summary_json(&self) -> String {
+        // Every key is a text and every number finite or null: there is nothing JSON could refuse. Should it do so
+        // all the same, the error is the text.
+        let text = serde_json::to_string_pretty(&self.summary());
+        text.unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string()) + "\n"
     }
 
     /// What came out, for a person at a terminal of so many columns, with where the files are if there are any.

@@ -69,7 +69,12 @@ pub(super) fn suspects<'a>(findings: &'a Findings, gate: &'a Gate) -> Vec<Suspec
         let rows = owners(findings, check, growth);
         if rows.is_empty() {
             let owner = finding.plan.subsystem.clone().unwrap_or_else(|| UNATTRIBUTED.to_owned());
-            add(&mut suspects, &owner, (None, None), Crossing { finding, growth, checks: vec![check], row: None, peak: None });
+            add(
+                &mut suspects,
+                &owner,
+                (None, None),
+                Crossing { finding, growth, checks: vec![check], row: None, peak: None },
+            );
         }
         for row in rows {
             let crossing = Crossing { finding, growth, checks: vec![check], row: Some(row), peak: None };

@@ -8,9 +8,9 @@ use crate::growth::Verdict;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColorMode {
     /// It does: a person looks at a terminal.
-    Always,
+    Colour,
     /// It does not: a file, a pipe, or `NO_COLOR`.
-    Never,
+    Plain,
 }
 
 impl ColorMode {
@@ -18,8 +18,8 @@ impl ColorMode {
     pub fn paint(self, style: &Style, text: &str) -> String {
         match self {
             // The style's own idea of the terminal is not asked: the caller decided.
-            Self::Always => style.clone().force_styling(true).apply_to(text).to_string(),
-            Self::Never => text.to_owned(),
+            Self::Colour => style.clone().force_styling(true).apply_to(text).to_string(),
+            Self::Plain => text.to_owned(),
         }
     }
 }
@@ -194,7 +194,7 @@ WorkQueue  1.2 MiB  rises with every operation
 日本           3 B
 Heartbeat
 ";
-        assert_eq!(table().render(100, ColorMode::Never), expected);
+        assert_eq!(table().render(100, ColorMode::Plain), expected);
     }
 
     #[test]
@@ -205,16 +205,16 @@ WorkQueue  1.2 MiB  rises wit…
 日本           3 B
 Heartbeat
 ";
-        assert_eq!(table().render(30, ColorMode::Never), expected);
-        let narrow = table().render(1, ColorMode::Never);
+        assert_eq!(table().render(30, ColorMode::Plain), expected);
+        let narrow = table().render(1, ColorMode::Plain);
         assert!(narrow.contains("WorkQ…") && narrow.contains("1.2 MiB"), "{narrow}");
     }
 
     #[test]
     fn colour_comes_only_when_asked_for() {
-        assert!(!table().render(100, ColorMode::Never).contains('\u{1b}'));
-        let coloured = table().render(100, ColorMode::Always);
+        assert!(!table().render(100, ColorMode::Plain).contains('\u{1b}'));
+        let coloured = table().render(100, ColorMode::Colour);
         assert!(coloured.contains("\u{1b}[31m"), "{coloured:?}");
-        assert_eq!(console::strip_ansi_codes(&coloured), table().render(100, ColorMode::Never));
+        assert_eq!(console::strip_ansi_codes(&coloured), table().render(100, ColorMode::Plain));
     }
 }

@@ -45,7 +45,10 @@ fn head(page: &mut Page, report: &Report) {
         ExitCode::Crossed | ExitCode::Target | ExitCode::Usage => Style::new().red().bold(),
         ExitCode::Inconclusive | ExitCode::Interrupted => Style::new().magenta().bold(),
     };
-    page.styled(&format!("{}: {}", story::outcome(gate.exit), story::headline(&recording.header.plan, findings, gate)), &style);
+    page.styled(
+        &format!("{}: {}", story::outcome(gate.exit), story::headline(&recording.header.plan, findings, gate)),
+        &style,
+    );
     page.line(&watched(report));
     for problem in gate.problems.iter().skip(1) {
         page.item("", problem);
@@ -64,7 +67,9 @@ fn watched(report: &Report) -> String {
     let length = words::seconds(last);
     let scenarios = report.findings.scenarios.len();
     match header.mode {
-        Mode::Attach | Mode::Run => format!("{} ({how}), watched for {length} from {}", header.plan.name, header.started),
+        Mode::Attach | Mode::Run => {
+            format!("{} ({how}), watched for {length} from {}", header.plan.name, header.started)
+        }
         Mode::Check | Mode::Demo => {
             let scenarios = words::counted(scenarios, "scenario");
             format!("{} ({how}), {scenarios} in {length} from {}", header.plan.name, header.started)

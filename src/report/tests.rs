@@ -39,11 +39,7 @@ fn leaking() -> Recording {
             scenario("connections", Shape::Churn, Some("Connections"), &[("moderate", 100.0)]),
         ]),
     );
-    book.scenario("work-items", 33, 700, |n| Level {
-        private: 20.0 * MIB + 512.0 * n,
-        items: Some(n),
-        ..quiet(n)
-    });
+    book.scenario("work-items", 33, 700, |n| Level { private: 20.0 * MIB + 512.0 * n, items: Some(n), ..quiet(n) });
     book.scenario("events", 33, 350, |n| Level { private: 20.0 * MIB + (n * 10_240.0).min(10.0 * MIB), ..quiet(n) });
     book.scenario("heartbeats", 33, 35, |n| Level { threads: 8.0 + n, ..quiet(n) });
     book.scenario("connections", 33, 7, |n| Level { fds: 12.0 + 2.0 * n, private: 20.0 * MIB + 1e6 * n, ..quiet(n) });
@@ -102,7 +98,7 @@ fn watched() -> Recording {
 
 fn shown(recording: Recording) -> (Report, String) {
     let report = Report::of(recording);
-    let text = report.terminal(ColorMode::Never, 100, None);
+    let text = report.terminal(ColorMode::Plain, 100, None);
     (report, text)
 }
 
@@ -155,7 +151,7 @@ fn texts_of_the_target_stay_texts() {
     for evil in ["\u{1b}", "\u{7}", "<script>", "<b>", "[x]("] {
         assert!(!markdown.contains(evil), "{evil:?} in {markdown}");
     }
-    let coloured = report.terminal(ColorMode::Always, 100, None);
+    let coloured = report.terminal(ColorMode::Colour, 100, None);
     assert_eq!(console::strip_ansi_codes(&coloured), text);
 }
 

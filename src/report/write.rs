@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::chart::{self, ChartError, Format};
-use super::{Report, chart_data};
+use super::{Report, picture, story};
 
 /// Where the files of a report are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +34,6 @@ pub enum ReportError {
     /// The chart could not be drawn.
     #[error(transparent)]
     Chart(#[from] ChartError),
-    /// The summary could not be put into JSON.
-    #[error("could not put the summary into JSON: {0}; please report this as a bug, with the recording")]
-    Encode(#[from] serde_json::Error),
 }
 
 /// Writes every file.
@@ -47,10 +44,10 @@ pub(super) fn all(report: &Report, folder: &Path) -> Result<Written, ReportError
         png: folder.join("growth.png"),
         markdown: folder.join("report.md"),
     };
-    let mut summary = serde_json::to_vec_pretty(&report.summary())?;
-    summary.push(b'\n');
-    let chart = chart_data::of(report);
-    put(&written.summary, |place| Ok(fs::write(place, &summary)?))?;
+    let Report { recording, findings, gate } = report;
+    let headline = story::headline(&recording.header.plan, findings, gate);
+    let chart = picture::picture(recording, findings, &format!("{}: {headline}", story::outcome(gate.exit)));
+    put(&written.summary, |place| Ok(fs::write(place, report.summary_json())?))?;
     put(&written.svg, |place| Ok(chart::draw(place, Format::Svg, &chart)?))?;
     put(&written.png, |place| Ok(chart::draw(place, Format::Png, &chart)?))?;
     put(&written.markdown, |place| Ok(fs::write(place, report.markdown())?))?;

@@ -14,6 +14,8 @@ use crate::sample::{Plan, ScenarioPlan};
 
 pub mod script;
 pub mod starter;
+pub mod drivers;
+pub mod engine;
 pub mod template;
 
 use template::{Fixed, Template};
@@ -171,6 +173,20 @@ pub struct Scenario {
     pub distinct: Option<u64>,
     /// A step before each settle phase, for example one that forces a collection.
     pub before_settle: Option<Step>,
+}
+
+impl Scenario {
+    /// How long one cycle is, as far as the file says.
+    pub fn cycle_length(&self) -> Duration {
+        let load = match (self.load, self.pace) {
+            (Load::For(time), _) => time,
+            (Load::Operations(n), Pace::Open { per_second, .. }) if per_second > 0.0 => {
+                Duration::try_from_secs_f64(n as f64 / per_second).unwrap_or_default()
+            }
+            (Load::Operations(_), _) => Duration::ZERO,
+        };
+        load + self.settle
+    }
 }
 
 /// The pace of a load.

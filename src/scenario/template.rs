@@ -124,7 +124,8 @@ pub enum TemplateError {
 fn hint(nearest: Option<&str>, known: &str) -> String {
     match nearest {
         Some(word) => format!("; did you mean `{word}`?"),
-        None if known.is_empty() => String::new(),
+        // Only variables can be none at all.
+        None if known.is_empty() => "; declare it in [vars]".into(),
         None => format!("; known are {known}"),
     }
 }
@@ -175,6 +176,21 @@ impl Template {
     /// Whether every rendering is the same because there are no marks.
     pub fn is_static(&self) -> bool {
         matches!(self.form, Form::Static)
+    }
+
+    /// Whether every rendering of a run is the same: nothing in it changes from one operation to the next.
+    /// `later` are names that answers give.
+    pub fn is_fixed(&self, fixed: &Fixed, later: &BTreeSet<&str>) -> bool {
+        let holds = |part: &Segment| match part {
+            Segment::Literal(_) | Segment::Value(Name::Var(_) | Name::Env(_)) => true,
+            Segment::Value(Name::Captured(name)) => fixed.captures.contains_key(name) && !later.contains(name.as_str()),
+            Segment::Value(_) | Segment::Text { .. } => false,
+        };
+        match &self.form {
+            Form::Static => true,
+            Form::Segments(segments) => segments.parts.iter().all(holds),
+            Form::General(_) => false,
+        }
     }
 
     /// Refuses names that nothing will give a value to.

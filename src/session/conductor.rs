@@ -24,6 +24,8 @@ pub struct Conductor<'a> {
     pub counters: Arc<Counters>,
     pub gauges: &'a Mutex<Gauges>,
     pub plan: &'a ScenarioPlan,
+    /// Operations before which it goes on, however clear the answer is.
+    pub min_operations: Option<u64>,
     pub source: MemorySource,
     pub gated: Vec<Metric>,
     pub time_driven: &'a BTreeMap<Metric, Estimate>,
@@ -68,6 +70,11 @@ impl Conductor<'_> {
             .collect()
     }
 
+    /// Operations completed so far.
+    pub fn operations(&self) -> u64 {
+        self.counters.operations.load(Ordering::Relaxed)
+    }
+
     fn peak(&self) -> Peak {
         match self.subject {
             Subject::Launched(_) => Peak::Reset,
@@ -77,7 +84,7 @@ impl Conductor<'_> {
 }
 
 impl Stage for Conductor<'_> {
-    fn counters(&self) -> &Counters {
+    fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 
@@ -91,12 +98,13 @@ impl Stage for Conductor<'_> {
                 progress.cycle = cycle;
             });
         }
-        self.recorder.mark(self.counters.operations(), border);
+        self.recorder.mark(self.operations(), border);
     }
 
     async fn cycle_done(&self, cycle: u32) -> Go {
         self.look(Look::Border, self.peak()).await;
-        if is_look(cycle) && self.verdicts(Budget::Open).iter().all(Growth::is_decided) { Go::Decided } else { Go::On }
+        let enough = self.min_operations.is_none_or(|least| self.operations() >= least);
+        if enough && is_look(cycle) && self.verdicts(Budget::Open).iter().all(Growth::is_decided) { Go::Decided } else { Go::On }
     }
 
     async fn target_ended(&self) {
@@ -104,11 +112,11 @@ impl Stage for Conductor<'_> {
     }
 
     fn interrupted(&self) -> impl Future<Output = ()> + Send {
-        let interrupted = self.interrupted.clone();
+        let (interrupted, broken) = (self.interrupted.clone(), self.recorder.broken());
         async move {
             tokio::select! {
                 () = until_interrupted(interrupted) => {}
-                _ = until_broken(self.recorder) => {}
+                _ = until_broken(broken) => {}
             }
         }
     }

@@ -12,12 +12,13 @@ use super::ready::until_ready;
 use super::sampler::{Look, Peak, Sampler, Settings};
 use super::subject::Subject;
 use super::watching::memory_source;
-use super::{Progress, Session, SessionError, until_broken, until_interrupted};
+use super::{Progress, Session, SessionError, until_interrupted};
 use crate::growth::{Budget, Estimate, Verdict};
 use crate::probe::Watcher;
 use crate::recording::Overhead;
 use crate::sample::{Border, Event, Metric, Shape, Stop, Tally};
-use crate::scenario::engine::{self, Counters, StdioChannel, Surroundings};
+use crate::scenario::drivers::StdioChannel;
+use crate::scenario::engine::{self, Counters, Surroundings};
 use crate::scenario::template::Fixed;
 use crate::scenario::{Opening, Origin, Restart, Scenario, Script, Work};
 use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
@@ -81,19 +82,20 @@ impl Session<'_> {
     async fn build(&self, script: &Script) -> Result<(), SessionError> {
         let Some(templates) = &script.target.build else { return Ok(()) };
         self.live.progress.send_modify(|progress| progress.doing = "building the target");
-        let fixed = script.fixed();
+        let fixed = script.fixed.clone();
         let argv = templates
             .iter()
             .map(|template| render_once("[target] build", template, &fixed))
             .collect::<Result<Vec<_>, _>>()?;
+        let log = self.request.folder.join("build.log");
         tokio::select! {
-            result = build(&argv, &script.target.cwd, &self.request.folder.join("build.log")) => result,
+            result = build(&argv, &script.target.cwd, &log) => result,
             () = until_interrupted(self.interrupted.clone()) => Ok(()),
         }
     }
 
     async fn start(&self, script: &Script, scenario: &Scenario, index: usize) -> Result<Up, SessionError> {
-        let mut fixed = script.fixed();
+        let mut fixed = script.fixed.clone();
         let (mut subject, command) = match &script.target.origin {
             Origin::Launch(argv) => {
                 let spec = self.launch_spec(script, scenario, argv, &fixed, index)?;
@@ -116,7 +118,7 @@ impl Session<'_> {
         let stdio = match &mut subject {
             Subject::Launched(launched) if uses_stdio(scenario) => launched
                 .take_stdin()
-                .map(|stdin| StdioChannel::new(stdin, launched.logs().stdout.clone())),
+                .map(|stdin| StdioChannel { stdin: Arc::new(stdin.into()), stdout: launched.logs().stdout.clone() }),
             _ => None,
         };
         for process in subject.roots().roots {
@@ -183,6 +185,7 @@ impl Session<'_> {
             counters,
             gauges: &gauges,
             plan: &scenario.plan,
+            min_operations: scenario.min_operations,
             source,
             gated: self.request.gated(&scenario.plan.name),
             time_driven,
@@ -198,6 +201,7 @@ impl Session<'_> {
             seed: script.plan.seed,
             allow_remote: script.allow_remote.clone(),
             stdio: up.stdio.clone(),
+            cwd: script.target.cwd.clone(),
         };
         let (mut stop, tally) = engine::run(scenario, &surroundings, &conductor).await;
         if let Some(reason) = self.recorder.broken().borrow().clone() {
@@ -210,7 +214,7 @@ impl Session<'_> {
         } else {
             conductor.look(Look::Full, Peak::Keep).await;
         }
-        let operations = conductor.counters.operations();
+        let operations = conductor.operations();
         self.recorder.mark(operations, Border::ScenarioEnds { scenario: name, stop: stop.clone(), tally });
         let in_time = growth_in_time(&conductor, scenario);
         let overhead: Overhead = sampler.stop();

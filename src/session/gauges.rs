@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::probe::gauges::{GaugeSource, Scraper};
+use crate::probe::gauges::{self, GaugeSource, Scraper};
 use crate::sample::{Event, Metric};
 use crate::scenario::template::{Fixed, Values};
 use crate::scenario::{GaugeFormat, GaugeSpec};
@@ -22,11 +22,12 @@ impl Gauges {
     pub fn new(spec: Option<&GaugeSpec>, fixed: &Fixed) -> Result<Self, SessionError> {
         let Some(spec) = spec else { return Ok(Self { scraper: None, names: Vec::new(), told: None }) };
         let url = render_once("[gauges]", &spec.url, fixed)?;
-        let source = match spec.format {
-            GaugeFormat::Prometheus => GaugeSource::prometheus(&url, spec.names.clone()),
-            GaugeFormat::Json => GaugeSource::json(&url, spec.names.clone()),
+        let format = match spec.format {
+            GaugeFormat::Prometheus => gauges::GaugeFormat::Prometheus,
+            GaugeFormat::Json => gauges::GaugeFormat::Json,
         };
-        Ok(Self { scraper: Some(Scraper::new(source?)), names: spec.names.clone(), told: None })
+        let source = GaugeSource::parse(&url, format, spec.names.clone())?;
+        Ok(Self { scraper: Some(Scraper::new(source)), names: spec.names.clone(), told: None })
     }
 
     /// The numbers now. A target that does not answer is told once; the run goes on without them.

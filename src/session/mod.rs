@@ -178,9 +178,10 @@ async fn until_interrupted(mut interrupted: watch::Receiver<bool>) {
 }
 
 /// Resolves when the recording cannot go on, with the reason.
-async fn until_broken(recorder: &Recorder) -> String {
-    match recorder.broken().wait_for(Option::is_some).await {
-        Ok(reason) => reason.clone().unwrap_or_default(),
-        Err(_) => std::future::pending().await,
+async fn until_broken(mut broken: watch::Receiver<Option<String>>) -> String {
+    let reason = broken.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+    match reason {
+        Some(reason) => reason,
+        None => std::future::pending().await,
     }
 }

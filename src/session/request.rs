@@ -141,9 +141,10 @@ impl Request {
 }
 
 fn total_memory() -> u64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    system.total_memory()
+    sysinfo::System::new().map_or(0, |mut system| {
+        system.refresh_memory();
+        system.total_memory()
+    })
 }
 
 fn page_size() -> u64 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::pace::Pace;
 use super::recorder::Recorder;
-use crate::probe::Watcher;
+use crate::probe::{OwnSockets, Watcher};
 use crate::recording::Overhead;
 use crate::sample::{Detail, Event, MemorySource, Record, Sample};
 use crate::scenario::engine::Counters;
@@ -165,8 +166,8 @@ impl Reader {
         let start = Instant::now();
         let mut sample = Sample {
             at: self.recorder.now(),
-            operations: self.counters.operations(),
-            own_connections: self.counters.own_connections(),
+            operations: self.counters.operations.load(Ordering::Relaxed),
+            own_connections: self.counters.own_connections.load(Ordering::Relaxed),
             ..Sample::default()
         };
         self.watcher.sample(&mut sample);
@@ -207,7 +208,7 @@ impl Reader {
         let operations = sample.operations;
         self.hand_on(sample);
         if look == Look::Full || self.pace.allows(self.detail_cost) {
-            let (detail, cost) = self.pace.spend(|| self.watcher.detail());
+            let (detail, cost) = self.pace.spend(|| self.watcher.detail(&OwnSockets::default()));
             self.detail_cost = cost;
             self.recorder.take(Record::Detail(Detail { at: self.recorder.now(), operations, gauges, ..detail }));
         } else if !gauges.is_empty() {

@@ -75,7 +75,7 @@ impl Subject {
     /// Ends what is ours; lets go of what is not.
     pub async fn release(self) -> Vec<(Process, Ending)> {
         match self {
-            Self::Launched(launched) => {
+            Self::Launched(mut launched) => {
                 let root = launched.root();
                 let before = launched.end().ending();
                 let stopped = tokio::task::spawn_blocking(move || launched.stop(GRACE)).await;

@@ -73,7 +73,7 @@ impl Session<'_> {
         tokio::select! {
             biased;
             () = until_interrupted(self.interrupted.clone()) => Stop::Interrupted,
-            reason = until_broken(&self.recorder) => Stop::Failed { reason },
+            reason = until_broken(self.recorder.broken()) => Stop::Failed { reason },
             endings = subject.ended() => {
                 for (process, ending) in endings {
                     self.recorder.event(Event::TargetEnds { process, ending });

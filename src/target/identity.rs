@@ -40,8 +40,7 @@ pub(crate) fn parse_command_line(bytes: &[u8]) -> Vec<String> {
     if end == 0 {
         return Vec::new();
     }
-    let mut arguments: Vec<String> =
-        bytes[..end].split(|&b| b == 0).take(MOST_ARGUMENTS + 1).map(|argument| bounded(argument)).collect();
+    let mut arguments: Vec<String> = bytes[..end].split(|&b| b == 0).take(MOST_ARGUMENTS + 1).map(bounded).collect();
     if arguments.len() > MOST_ARGUMENTS {
         arguments[MOST_ARGUMENTS] = "…".to_owned();
     }

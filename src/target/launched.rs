@@ -274,7 +274,8 @@ impl Launched {
     }
 
     /// Ends the target and everything that it started: SIGTERM, the grace, SIGKILL. Returns when all of it is
-    /// gone, or some seconds after the grace. A target that had ended before keeps its own ending.
+    /// gone, or some seconds after the grace; it blocks, so async code calls it where blocking is fine. A target
+    /// that had ended before keeps its own ending.
     pub fn stop(&mut self, grace: Duration) -> Ending {
         self.stdin = None;
         let order = Order::Stop { grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX) };

@@ -27,6 +27,8 @@ mod kernel_log;
 #[cfg(target_os = "linux")]
 mod launched;
 #[cfg(target_os = "linux")]
+mod listening;
+#[cfg(target_os = "linux")]
 mod pidfd;
 #[cfg(target_os = "linux")]
 mod stat;
@@ -48,6 +50,8 @@ pub use find::{Many, Selector, find};
 pub use identity::{command_line, command_name, identify, is_same};
 pub use launch::{GuardianProgram, LaunchSpec, Logs, StdinMode, Stream};
 pub use limits::limits;
+#[cfg(target_os = "linux")]
+pub use listening::listening_ports;
 pub use oom::{OomReport, OomWatch};
 pub use ready::wait_for_line;
 pub use select::Found;

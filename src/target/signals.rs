@@ -54,7 +54,7 @@ pub(crate) fn meaning(number: i32) -> Option<&'static str> {
         6 => "the program gave up by itself (abort: a failed assertion, a corrupt heap, a panic set to abort)",
         7 => "a bad memory access (a mapped file cut short, or failing memory)",
         8 => "an arithmetic fault",
-        9 => "SIGKILL cannot be handled: the kernel's OOM killer sends it, and so does `kill -9`",
+        9 => "it cannot be handled; the kernel's OOM killer sends it, and so does `kill -9`",
         11 => "a memory fault in the program",
         13 => "it wrote to a pipe or socket that nobody read",
         15 => "a polite request to end, as `kill`, systemd and container runtimes send it on stop",

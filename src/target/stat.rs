@@ -12,6 +12,7 @@ pub(crate) struct Stat {
     pub ppid: u32,
     pub group: u32,
     pub session: u32,
+    pub threads: u32,
     pub start: u64,
     /// The wait status of a zombie, where the kernel shows it to us.
     pub exit_code: Option<i32>,
@@ -36,6 +37,7 @@ impl Stat {
             ppid: field(4)?.parse().ok()?,
             group: field(5)?.parse().unwrap_or(0),
             session: field(6)?.parse().unwrap_or(0),
+            threads: field(20)?.parse().unwrap_or(1),
             start: field(22)?.parse().ok()?,
             exit_code: field(52).and_then(|code| code.parse().ok()),
         })
@@ -47,9 +49,10 @@ impl Stat {
         Self::parse(&text).ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData))
     }
 
-    /// Whether it has ended and waits to be collected, or is being taken down.
+    /// Whether it has ended and waits to be collected, or is being taken down. One whose first thread alone
+    /// has ended shows as a zombie too, and lives.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x')
+        matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
     }
 }
 
@@ -96,6 +99,15 @@ mod tests {
             let stat = Stat::parse(line(12, comm, 3).as_bytes()).expect(comm);
             assert_eq!((stat.pid, stat.comm.as_str(), stat.state, stat.ppid), (12, comm, 'S', 3));
             assert_eq!((stat.group, stat.session, stat.start, stat.exit_code), (7, 8, 4242, Some(9)));
+        }
+    }
+
+    #[test]
+    fn a_zombie_with_other_threads_lives() {
+        for (state, threads, over) in [("Z", "1", true), ("Z", "0", true), ("Z", "2", false), ("S", "1", false)] {
+            let text = line(12, "sh", 3).replace(") S ", &format!(") {state} "));
+            let text = text.replace(" 20 0 1 0 4242", &format!(" 20 0 {threads} 0 4242"));
+            assert_eq!(Stat::parse(text.as_bytes()).expect("stat").is_over(), over, "{text}");
         }
     }
 

@@ -1,1 +1,22 @@
-//! x
+//! The program as its users meet it: each file tells one part of the story.
+//!
+//! - `guardian`: what is launched ends, whatever way its parent ends
+//! - `demo`: the first command that a new user runs
+//! - `orchestrator`: every system of the fixture service, leaking and fixed
+//! - `servers`: attaching to redis, PostgreSQL and a Python server under load
+//! - `kill_nine`: tidewatch itself is killed at random moments
+//! - `bad_input`: wrong words, wrong files, targets that misbehave
+//! - `reports`: reports made again are the same, and valid
+//! - `tidy`: the import table and the docs hold what they promise
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod demo;
+mod guardian;
+mod kill_nine;
+mod orchestrator;
+mod reports;
+mod servers;
+mod support;
+mod tidy;

@@ -83,7 +83,9 @@ pub(super) fn remedies(out: &mut Document, report: &Report) {
     out.list(hints.into_iter().map(str::to_owned));
     if crossings.iter().any(|suspect| suspect.subsystem == UNATTRIBUTED) {
         let next = match report.recording.header.mode {
-            Mode::Check | Mode::Demo => "name its `subsystem` in the scenario that shows it, or give a subsystem an `owns` rule",
+            Mode::Check | Mode::Demo => {
+                "name its `subsystem` in the scenario that shows it, or give a subsystem an `owns` rule"
+            }
             Mode::Attach | Mode::Run => "drive the target by a scenario file, one scenario for each part of it",
         };
         out.block(&format!("To learn who owns what is unattributed: {next}."));

@@ -118,7 +118,9 @@ pub(super) fn limits(out: &mut Document, report: &Report) {
     let of_run = times.iter().filter(|time| time.pace == times::THIS_RUN);
     let rows: Vec<Vec<String>> = of_run.map(|first| limit_row(first, &times, &paces)).collect();
     out.table(&columns, &rows);
-    out.block("Each finding alone, from the level under load at the end of the run, with the 95 % interval of its growth.");
+    out.block(
+        "Each finding alone, from the level under load at the end of the run, with the 95 % interval of its growth.",
+    );
 }
 
 fn limit_row(first: &LimitTime, times: &[LimitTime], paces: &[&str]) -> Vec<String> {

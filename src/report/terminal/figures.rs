@@ -35,9 +35,7 @@ pub(in crate::report) fn interesting<'a>(finding: &'a ScenarioFinding, gate: &Ga
     quiet.sort_by(|a, b| b.verdict.cmp(&a.verdict).then(share(b).total_cmp(&share(a))));
     quiet.truncate(QUIET_ROWS);
     let wanted = |growth: &&Growth| {
-        growth.metric == Metric::Private
-            || loud(growth)
-            || quiet.iter().any(|quiet| quiet.metric == growth.metric)
+        growth.metric == Metric::Private || loud(growth) || quiet.iter().any(|quiet| quiet.metric == growth.metric)
     };
     finding.growths.iter().filter(gated).filter(wanted).collect()
 }

@@ -120,7 +120,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_line_is_wider_than_the_page(text in "\\PC{0,200}") {
-            let mut page = Page::new(ColorMode::Never, 60);
+            let mut page = Page::new(ColorMode::Plain, 60);
             page.item("    ", &text);
             for line in page.finish().lines() {
                 proptest::prop_assert!(measure_text_width(line) <= 60, "{line}");

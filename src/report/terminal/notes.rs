@@ -3,8 +3,8 @@
 use super::layout::Page;
 use crate::exit::ExitCode;
 use crate::growth::Verdict;
-use crate::report::{Report, Written, words};
 use crate::recording::Mode;
+use crate::report::{Report, Written, words};
 use crate::sample::{Event, Metric, Record, Shape, Stop, Tally};
 
 /// How the target ended, where tidewatch did not end it.
@@ -171,7 +171,8 @@ pub(in crate::report) fn next_steps(report: &Report) -> Vec<String> {
     steps.extend(report.findings.scenarios.iter().filter_map(longer));
     steps.truncate(4);
     if exit == ExitCode::Crossed {
-        steps.insert(0, "look at the chart: a line that never bends is a leak, one that flattens is a cache".to_owned());
+        steps
+            .insert(0, "look at the chart: a line that never bends is a leak, one that flattens is a cache".to_owned());
     }
     steps
 }

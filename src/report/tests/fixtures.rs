@@ -220,7 +220,14 @@ pub fn scenario(name: &str, shape: Shape, subsystem: Option<&str>, production: &
         shape,
         subsystem: subsystem.map(str::to_owned),
         steps: vec!["POST /items".into()],
-        load: LoadPlan { warmup_s: 2.0, load_s: 0.7, settle_s: 0.4, min_cycles: 10, max_cycles: 50, ..LoadPlan::default() },
+        load: LoadPlan {
+            warmup_s: 2.0,
+            load_s: 0.7,
+            settle_s: 0.4,
+            min_cycles: 10,
+            max_cycles: 50,
+            ..LoadPlan::default()
+        },
         smallest: match shape {
             Shape::Idle | Shape::Watch => Smallest::PER_SECOND,
             _ => Smallest { memory: 100.0, count: 1e-3 },

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use super::template::{Fixed, Known};
 use super::{GaugeSpec, Scenario, Script, ThresholdText};
-use crate::sample::{MemorySource, Plan, Shape, Subsystem};
+use crate::sample::{Inconclusive, Plan, Shape, Subsystem};
 
 mod address;
 mod decide;
@@ -149,7 +149,7 @@ impl File<'_> {
             thresholds: plan_thresholds,
             memory_limit,
             seed: seed?,
-            memory_source: MemorySource::default(),
+            inconclusive: Inconclusive::default(),
         };
         let mut vars = self.vars.clone();
         vars.extend(given.clone());

@@ -42,12 +42,11 @@ pub(super) fn scenario(table: &Table<'_>, known: &Known, near: &Surroundings<'_>
         // Without a shape the other keys cannot be judged.
         return None;
     };
-    let mut known = known.clone();
-    let work = work(table, shape, &mut known, near);
+    let work = work(table, shape, &mut known.clone(), near);
     let pace = pace(table, shape);
     let before_settle = table
         .get("before_settle")
-        .and_then(|item| step(&item, &mut known, Session::Silent("it stands outside of a session"), near));
+        .and_then(|item| step(&item, &mut known.clone(), Session::Silent("it stands outside of a session"), near));
     let length = length(table, shape);
     let smallest = smallest(table, shape);
     let max_errors = table.get("max_errors").map_or(Some(0.01), |item| share(&item));

@@ -77,7 +77,7 @@ fn flood(lines: &str) -> String {
 
 #[test]
 fn mistakes_at_the_top_are_named_with_their_place() {
-    let ok = flood("");
+    let ok = format!("{}\n", flood("").trim_end());
     for (source, expected) in [
         ("[target\n".into(), "1:8: not TOML: "),
         (format!("sede = 1\n{ok}"), "1:1: unknown key `sede` in the file; did you mean `seed`?"),
@@ -111,44 +111,44 @@ fn mistakes_at_the_top_are_named_with_their_place() {
         ),
         (
             ok.replace("[\"app\"]", "[\"{{ var.leek }}\"]"),
-            "2:11: unknown variable `var.leek` in a template; known are var.NAME, env.NAME",
+            "2:11: unknown variable `var.leek` in a template; declare it in [vars]",
         ),
         (ok.replace("[\"app\"]", "[\"{{ env.TOKN }}\"]"), "2:11: the environment has no variable `TOKN`"),
-        (format!("{ok}[gauges]\nprometheus = \"http://127.0.0.1:9/m\"\n"), "7:1: [gauges] needs `names`, like "),
+        (format!("{ok}[gauges]\nprometheus = \"http://127.0.0.1:9/m\"\n"), "8:1: [gauges] needs `names`, like "),
         (
             format!("{ok}[[subsystem]]\nname = \"A\"\npriority = \"P9\"\n"),
-            "9:12: unknown priority `P9`; did you mean `P0`?",
+            "10:12: unknown priority `P9`; did you mean `P0`?",
         ),
         (
             format!("{ok}[[subsystem]]\nname = \"A\"\nowns = {{ gauges = [\"q\"] }}\n"),
-            "9:20: gauge `q` is not in [gauges] names",
+            "10:20: gauge `q` is not in [gauges] names",
         ),
         (
             format!("{ok}[[subsystem]]\nname = \"A\"\nowns = {{ fds = [\"tpc:*\"] }}\n"),
-            "9:17: unknown kind of descriptor `tpc`; did you mean `tcp`?",
+            "10:17: unknown kind of descriptor `tpc`; did you mean `tcp`?",
         ),
         (
             format!("{ok}[[subsystem]]\nname = \"A\"\nowns = {{ frame = [\"x\"] }}\n"),
-            "9:10: unknown key `frame` in `owns`; did you mean `frames`?",
+            "10:10: unknown key `frame` in `owns`; did you mean `frames`?",
         ),
-        (format!("{ok}[subsystem]\nname = \"A\"\n"), "7:1: write [[subsystem]] with two brackets"),
+        (format!("{ok}[subsystem]\nname = \"A\"\n"), "8:1: write [[subsystem]] with two brackets"),
         (
             format!("{ok}[thresholds]\nall = [\"privat != unbounded\"]\n"),
-            "8:8: threshold `privat != unbounded`: `privat` is not a metric; did you mean `private`?",
+            "9:8: threshold `privat != unbounded`: `privat` is not a metric; did you mean `private`?",
         ),
         (
             format!("{ok}[thresholds]\nall = [\"fds:tpc.growth <= 2\"]\n"),
-            "8:8: threshold `fds:tpc.growth <= 2`: `fds:tpc` is not a metric; did you mean `fds:tcp`?",
+            "9:8: threshold `fds:tpc.growth <= 2`: `fds:tpc` is not a metric; did you mean `fds:tcp`?",
         ),
         (
             format!("{ok}[thresholds]\nall = [\"private\"]\n"),
-            "8:8: threshold `private`: a threshold is METRIC.STATISTIC OP VALUE",
+            "9:8: threshold `private`: a threshold is METRIC.STATISTIC OP VALUE",
         ),
         (
             format!("{ok}[thresholds]\nall = [\"gauge:q.growth < 1\"]\n"),
-            "8:8: threshold `gauge:q.growth < 1`: gauge `q` is not in [gauges] names",
+            "9:8: threshold `gauge:q.growth < 1`: gauge `q` is not in [gauges] names",
         ),
-        (format!("{ok}[[scenario]]\nname = \"s\"\nshape = \"idle\"\n"), "8:1: two scenarios are called `s`"),
+        (format!("{ok}[[scenario]]\nname = \"s\"\nshape = \"idle\"\n"), "9:1: two scenarios are called `s`"),
     ] {
         let found = mistakes(&source);
         assert!(found.len() == 1, "{source}\n{found:#?}");
@@ -370,4 +370,38 @@ proptest::proptest! {
         let _ = parse(&path, &text, &BTreeMap::new(), &environment);
         let _ = parse(&path, &flood(&text), &BTreeMap::new(), &environment);
     }
+}
+
+#[test]
+fn every_example_of_the_guide_is_a_whole_file_that_loads() {
+    let guide = include_str!("../../../docs/scenario-file.md");
+    let examples: Vec<&str> =
+        guide.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    let mut shapes: Vec<Shape> = Vec::new();
+    for example in &examples {
+        let script = read(example).unwrap_or_else(|error| panic!("{error}\n{example}"));
+        shapes.extend(script.scenarios.iter().map(|scenario| scenario.plan.shape));
+    }
+    assert_eq!(
+        shapes,
+        [Shape::Flood, Shape::Abandon, Shape::LongSession, Shape::Churn, Shape::Idle, Shape::Flood],
+        "one for each shape, and one with a command"
+    );
+}
+
+#[test]
+fn every_default_of_the_guide_is_the_real_one() {
+    let script = read(&flood("")).expect("right");
+    let [flood] = script.scenarios.as_slice() else { panic!("one") };
+    assert_eq!(flood.warmup, Duration::from_secs(3));
+    assert_eq!(flood.settle, Duration::from_millis(400));
+    assert_eq!(flood.load, Load::For(Duration::from_millis(750)));
+    assert_eq!((flood.min_cycles, flood.max_cycles), (10, 50));
+    assert_eq!((flood.plan.smallest.memory, flood.plan.smallest.count), (100.0, 1e-4));
+    assert_eq!(flood.pace, Pace::Closed { workers: 4 });
+    let Work::Flood { step: Step::Http(http), then } = &flood.work else { panic!("{:?}", flood.work) };
+    assert_eq!((http.method.as_str(), http.within, then.len()), ("GET", Duration::from_secs(10), 0));
+    assert_eq!(http.expect, (200..=299).collect::<Vec<u16>>());
+    assert_eq!(http.counts, http.expect);
+    assert_eq!((script.plan.seed, script.fixed.captures["port"].as_str()), (1, "80"));
 }

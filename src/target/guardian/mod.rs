@@ -12,8 +12,6 @@
 //! - It waits for known pids only while the target runs: a zombie whose parent lives is evidence and stays.
 //! - It signals nothing but its own descendants, each through a pidfd whose start time was checked.
 
-pub(crate) mod wire;
-
 #[cfg(target_os = "linux")]
 mod family;
 #[cfg(target_os = "linux")]
@@ -22,6 +20,8 @@ mod keeper;
 mod link;
 #[cfg(target_os = "linux")]
 mod spawn;
+#[cfg(target_os = "linux")]
+pub(crate) mod wire;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

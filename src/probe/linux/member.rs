@@ -1,0 +1,126 @@
+//! One living process of the tree, and what a tick reads of it.
+
+use std::mem::MaybeUninit;
+
+use rustix::io::Errno;
+
+use super::files::{FdCount, Files, LINE, ProcRoot, read_line};
+use super::stat::parse_statm;
+use crate::probe::text::clean;
+use crate::sample::Process;
+
+/// Where a member stands in the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// What the user named.
+    Root,
+    /// A descendant whose parent lives.
+    Child,
+    /// A descendant whose parent has ended.
+    Orphan,
+}
+
+/// One living process of the tree.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) process: Process,
+    pub(crate) standing: Standing,
+    pub(crate) command: String,
+    /// Held open; `None` in a tree so large that our own descriptors would not last: opened at each use then.
+    files: Option<Files>,
+    pub(crate) gone: bool,
+}
+
+/// What a tick reads of one process.
+pub(crate) struct Tick {
+    pub(crate) memory: Result<(u64, u64), Errno>,
+    pub(crate) fds: Result<u64, Errno>,
+    pub(crate) threads: u64,
+    pub(crate) cpu_ticks: u64,
+}
+
+/// Why a number of a living process cannot be read.
+pub(crate) enum Unread {
+    /// The process is gone: what it held is gone with it.
+    Vanished,
+    /// The number is missing, and this is why.
+    Missing(String),
+}
+
+impl Member {
+    /// A member that was just found under the handles that will read it.
+    pub(crate) fn new(process: Process, standing: Standing, command: &[u8], files: Option<Files>) -> Self {
+        Self { process, standing, command: clean(command), files, gone: false }
+    }
+
+    /// The same member, keeping these files open.
+    pub(crate) fn holding(self, files: Files) -> Self {
+        Self { files: Some(files), ..self }
+    }
+
+    /// Does something with the files of the process, opening them for the occasion where they are not held.
+    pub(crate) fn with_files<T>(
+        &self,
+        proc: &ProcRoot,
+        act: impl FnOnce(&Files) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        match &self.files {
+            Some(files) => act(files),
+            None => act(&Files::open_exactly(proc, self.process)?),
+        }
+    }
+
+    /// Whether the process still runs. A zombie does not.
+    pub(crate) fn runs(&self, proc: &ProcRoot) -> bool {
+        let state = self.with_files(proc, |files| Ok(files.read_stat(&mut [0; LINE])?.ended()));
+        match state {
+            Ok(ended) => !ended,
+            // Too many of our own files are open: that says nothing about the process.
+            Err(error) => matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM),
+        }
+    }
+
+    /// The fast set.
+    pub(crate) fn tick(&self, proc: &ProcRoot, count: FdCount, space: &mut [MaybeUninit<u8>]) -> Result<Tick, Errno> {
+        let read = |files: &Files| {
+            let mut line = [0; LINE];
+            let memory = read_line(&files.statm, &mut line).and_then(|text| parse_statm(text).ok_or(Errno::INVAL));
+            let fds = match &files.fd {
+                Ok(dir) => count.count(dir, space),
+                Err(error) => Err(*error),
+            };
+            // Last: when this succeeds, the process was there all the while.
+            let stat = files.read_stat(&mut line)?;
+            if stat.ended() {
+                return Err(Errno::SRCH);
+            }
+            let memory = if stat.headless() { Err(Errno::NXIO) } else { memory };
+            Ok(Tick { memory, fds, threads: stat.threads, cpu_ticks: stat.cpu_ticks })
+        };
+        self.with_files(proc, read)
+    }
+
+    /// What an error on one of its files means: the process is gone, or a number is missing for a reason.
+    pub(crate) fn explain(&self, proc: &ProcRoot, file: &str, error: Errno) -> Unread {
+        if !self.runs(proc) {
+            return Unread::Vanished;
+        }
+        let path = proc.path(self.process.pid, file);
+        let path = path.display();
+        Unread::Missing(match error {
+            Errno::ACCESS | Errno::PERM => {
+                format!("permission denied reading {path} (run as the same user or as root)")
+            }
+            Errno::NOENT => format!("{path} does not exist (this kernel was built without it or is too old for it)"),
+            Errno::SRCH | Errno::NXIO => format!(
+                "{path} shows no memory: process {} is a kernel thread, or its first thread has ended",
+                self.process.pid
+            ),
+            Errno::MFILE | Errno::NFILE => {
+                format!("cannot open {path}: too many files are open here (raise the limit with ulimit -n)")
+            }
+            Errno::INVAL => format!("{path} reads in a form that is not known"),
+            other => format!("cannot read {path}: {}", std::io::Error::from(other)),
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! Who belongs to the tree: descendants of the roots, and the orphans that a guardian took in.
+//!
+//! Descent is read from `/proc/PID/task/TID/children`, for each thread since each has children of its own;
+//! on kernels without that file, from the parents of all processes. A pid found there counts only if the
+//! process behind it names the same parent, so a pid that was reused in between never joins.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::mem::MaybeUninit;
+
+use rustix::io::Errno;
+
+use super::files::{Files, LINE, ProcRoot, each_number, exists, open_dir, open_file, read_line, read_whole};
+use super::member::{Member, Standing};
+use super::stat::{number, parse_stat};
+use crate::probe::text::clean;
+use crate::sample::{Event, Process, TreeCounts};
+
+/// Most bytes read of one `children` file: about a hundred thousand children of one thread.
+const CHILDREN: usize = 1024 * 1024;
+
+/// How children are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kinship {
+    /// `/proc/PID/task/TID/children`.
+    PerThread,
+    /// The parent of every process there is.
+    ByParent,
+}
+
+impl Kinship {
+    /// What this kernel has (CONFIG_PROC_CHILDREN).
+    pub(crate) fn detect(proc: &ProcRoot, some: u32) -> Self {
+        let present = exists(proc.dir(), format!("{some}/task/{some}/children"));
+        if present { Self::PerThread } else { Self::ByParent }
+    }
+}
+
+/// A zombie's name, for details. Its identity does not matter: it holds nothing but its pid.
+pub(crate) type Zombie = String;
+
+/// The tree as of its last scan.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    kinship: Kinship,
+    guardian: Option<Process>,
+    pub(crate) members: Vec<Member>,
+    pub(crate) zombies: Vec<Zombie>,
+    /// How many members' files may be held open.
+    hold: usize,
+}
+
+/// What one scan works with.
+struct Walk<'a> {
+    proc: &'a ProcRoot,
+    space: &'a mut [MaybeUninit<u8>],
+    text: Vec<u8>,
+    /// Members by pid, as they were before the scan.
+    known: HashMap<u32, usize>,
+    visited: HashSet<u32>,
+    queue: VecDeque<u32>,
+    /// Children by parent, where the kernel has no `children` files.
+    parents: HashMap<u32, Vec<u32>>,
+    events: Vec<Event>,
+}
+
+impl Tree {
+    /// A tree of roots alone; descendants join at the first scan.
+    pub(crate) fn new(kinship: Kinship, roots: Vec<Member>, guardian: Option<Process>, hold: usize) -> Self {
+        Self { kinship, guardian, members: roots, zombies: Vec::new(), hold }
+    }
+
+    /// Looks who joined and who left.
+    pub(crate) fn scan(&mut self, proc: &ProcRoot, space: &mut [MaybeUninit<u8>]) -> Vec<Event> {
+        let mut walk = Walk::begin(self, proc, space);
+        self.zombies.clear();
+        for member in &mut self.members {
+            member.gone = member.gone || !member.runs(proc);
+            if member.standing == Standing::Root && !member.gone && walk.visited.insert(member.process.pid) {
+                walk.queue.push_back(member.process.pid);
+            }
+        }
+        self.descend(&mut walk);
+        self.take_in_orphans(&mut walk);
+        self.keep_the_lost(&mut walk);
+        let mut events = walk.events;
+        self.members.retain(|member| {
+            if member.gone && member.standing != Standing::Root {
+                events.push(Event::Vanished { process: member.process });
+            }
+            !member.gone
+        });
+        events
+    }
+
+    /// Follows children until none are left.
+    fn descend(&mut self, walk: &mut Walk) {
+        while let Some(parent) = walk.queue.pop_front() {
+            for pid in walk.children_of(parent) {
+                self.meet(walk, pid, parent, Standing::Child);
+            }
+        }
+    }
+
+    /// The guardian's children, the roots aside, have lost their parent.
+    fn take_in_orphans(&mut self, walk: &mut Walk) {
+        let Some(guardian) = self.guardian else { return };
+        if Files::open_exactly(walk.proc, guardian).is_err() {
+            return;
+        }
+        for pid in walk.children_of(guardian.pid) {
+            self.meet(walk, pid, guardian.pid, Standing::Orphan);
+        }
+        self.descend(walk);
+    }
+
+    /// Known members that live and were not met: their parent ended and someone outside took them in, or the
+    /// kernel's list of children changed while it was read. They stay members, and so do their descendants.
+    fn keep_the_lost(&mut self, walk: &mut Walk) {
+        for index in 0..self.members.len() {
+            let member = &self.members[index];
+            let pid = member.process.pid;
+            if member.gone || walk.visited.contains(&pid) {
+                continue;
+            }
+            let parent = member.with_files(walk.proc, |files| Ok(files.read_stat(&mut [0; LINE])?.parent));
+            let Ok(parent) = parent else { continue };
+            walk.visited.insert(pid);
+            if !walk.visited.contains(&parent) && member.standing != Standing::Root {
+                self.members[index].standing = Standing::Orphan;
+            }
+            walk.queue.push_back(pid);
+            self.descend(walk);
+        }
+    }
+
+    /// Takes in a process that was named as a child of `parent`.
+    fn meet(&mut self, walk: &mut Walk, pid: u32, parent: u32, standing: Standing) {
+        if walk.visited.contains(&pid) {
+            return;
+        }
+        if let Some(&index) = walk.known.get(&pid)
+            && !self.members[index].gone
+        {
+            let member = &mut self.members[index];
+            if member.standing != Standing::Root {
+                member.standing = standing;
+            }
+        } else if !self.join(walk, pid, parent, standing) {
+            return;
+        }
+        walk.visited.insert(pid);
+        walk.queue.push_back(pid);
+    }
+
+    /// Opens a process not known so far. `false` when it is no living child of this parent.
+    fn join(&mut self, walk: &mut Walk, pid: u32, parent: u32, standing: Standing) -> bool {
+        let mut line = [0; LINE];
+        let files = match Files::open(walk.proc, pid) {
+            Ok(files) => files,
+            Err(_) => return false,
+        };
+        let Ok(stat) = files.read_stat(&mut line) else { return false };
+        if stat.parent != parent {
+            return false;
+        }
+        if stat.ended() {
+            // A guardian waits for none but its own: orphans that ended there are no fault of the target.
+            if standing == Standing::Child {
+                self.zombies.push(clean(stat.command));
+            }
+            return false;
+        }
+        let process = Process { pid, start: stat.start };
+        let held = self.members.len() < self.hold;
+        let member = Member::new(process, standing, stat.command, None);
+        walk.events.push(Event::Appeared { process, command: member.command.clone() });
+        self.members.push(if held { member.holding(files) } else { member });
+        true
+    }
+
+    /// Living descendants by standing, and zombies.
+    pub(crate) fn counts(&self) -> TreeCounts {
+        let of = |standing| self.members.iter().filter(|m| !m.gone && m.standing == standing).count() as u64;
+        TreeCounts { children: of(Standing::Child), zombies: self.zombies.len() as u64, orphans: of(Standing::Orphan) }
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn begin(tree: &Tree, proc: &'a ProcRoot, space: &'a mut [MaybeUninit<u8>]) -> Self {
+        let known = tree.members.iter().enumerate().map(|(index, member)| (member.process.pid, index)).collect();
+        let parents = match tree.kinship {
+            Kinship::PerThread => HashMap::new(),
+            Kinship::ByParent => all_parents(proc, space),
+        };
+        Self {
+            proc,
+            space,
+            text: Vec::new(),
+            known,
+            visited: HashSet::new(),
+            queue: VecDeque::new(),
+            parents,
+            events: Vec::new(),
+        }
+    }
+
+    /// The children of all threads of a process. One that is gone has none.
+    fn children_of(&mut self, pid: u32) -> Vec<u32> {
+        if let Some(children) = self.parents.get(&pid) {
+            return children.clone();
+        }
+        let mut children = Vec::new();
+        let _ = self.read_children(pid, &mut children);
+        children
+    }
+
+    fn read_children(&mut self, pid: u32, children: &mut Vec<u32>) -> Result<(), Errno> {
+        let tasks = open_dir(self.proc.dir(), format!("{pid}/task"))?;
+        let mut threads = Vec::new();
+        each_number(&tasks, self.space, |tid| threads.push(tid))?;
+        for tid in threads {
+            // A thread that ended meanwhile has handed its children to another of the same process: they are met at
+            // the next scan if not at this one.
+            if read_whole(&tasks, format!("{tid}/children"), &mut self.text, CHILDREN).is_ok() {
+                let words = self.text.split(u8::is_ascii_whitespace);
+                children.extend(words.filter_map(number).filter_map(|pid| u32::try_from(pid).ok()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Children by parent from one pass over all processes.
+fn all_parents(proc: &ProcRoot, space: &mut [MaybeUninit<u8>]) -> HashMap<u32, Vec<u32>> {
+    let mut parents: HashMap<u32, Vec<u32>> = HashMap::new();
+    let mut pids = Vec::new();
+    // An unreadable /proc leaves the roots alone in the tree.
+    let _ = each_number(proc.dir(), space, |pid| pids.push(pid));
+    let mut line = [0; LINE];
+    for pid in pids {
+        let Ok(file) = open_file(proc.dir(), format!("{pid}/stat")) else { continue };
+        if let Some(stat) = read_line(&file, &mut line).ok().and_then(parse_stat) {
+            parents.entry(stat.parent).or_default().push(pid);
+        }
+    }
+    parents
+}

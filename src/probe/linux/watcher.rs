@@ -1,0 +1,333 @@
+//! The watcher of a process tree: the files it holds open and the numbers it reads through them.
+//!
+//! A tick reads `statm` and `stat` of each member and the size of its descriptor folder, all through files
+//! held open: three system calls a process and no allocation. Everything dearer has a method of its own, so
+//! that whoever keeps the clock decides when to pay for it.
+
+use std::collections::BTreeSet;
+use std::mem::MaybeUninit;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use super::files::{FdCount, Files, LINE, ProcRoot};
+use super::member::{Member, Standing, Unread};
+use super::tree::{Kinship, Tree};
+use super::{cgroup, descriptors, memory, smaps, tasks};
+use crate::probe::missing::MissingLog;
+use crate::probe::{OwnSockets, ProbeError, Roots};
+use crate::sample::{Cgroup, Descriptors, Detail, Event, Memory, Metric, Named, Process, ProcessMemory, Sample};
+
+/// Room for one reading of a folder.
+const LISTING: usize = 32 * 1024;
+
+/// Watches a process tree through files held open.
+#[derive(Debug)]
+pub struct Watcher {
+    proc: ProcRoot,
+    tree: Tree,
+    /// The living members, for [`Watcher::members`].
+    members: Vec<Process>,
+    fd_count: FdCount,
+    page: u64,
+    tick_us: f64,
+    space: Box<[MaybeUninit<u8>]>,
+    text: Vec<u8>,
+    missing: MissingLog,
+    /// Ports that some socket of the target's namespace has listened on since the start.
+    listened: BTreeSet<u16>,
+}
+
+impl Watcher {
+    /// Opens the roots. Descendants join at the first [`Watcher::scan`].
+    pub fn open(roots: Roots) -> Result<Self, ProbeError> {
+        Self::open_in(Path::new("/proc"), roots)
+    }
+
+    /// Like [`Watcher::open`], with another folder in place of `/proc`.
+    pub fn open_in(root: &Path, roots: Roots) -> Result<Self, ProbeError> {
+        let first = roots.roots.first().ok_or(ProbeError::NoRoots)?.pid;
+        let failed = |path: &Path, source: Errno| ProbeError::File {
+            action: "open",
+            path: path.to_owned(),
+            source: source.into(),
+        };
+        let proc = ProcRoot::open(root).map_err(|error| failed(root, error))?;
+        let mut members = Vec::new();
+        for &process in &roots.roots {
+            members.push(open_root(&proc, process).map_err(|error| match error {
+                Errno::NOENT | Errno::SRCH => ProbeError::Gone(process),
+                other => failed(&proc.path(process.pid, "stat"), other),
+            })?);
+        }
+        let mut space = vec![MaybeUninit::uninit(); LISTING].into_boxed_slice();
+        let fd_count = FdCount::detect(&proc, &mut space);
+        let tree = Tree::new(Kinship::detect(&proc, first), members, roots.guardian, most_held());
+        Ok(Self {
+            proc,
+            tree,
+            members: roots.roots,
+            fd_count,
+            page: rustix::param::page_size() as u64,
+            tick_us: 1e6 / rustix::param::clock_ticks_per_second().max(1) as f64,
+            space,
+            text: Vec::with_capacity(16 * 1024),
+            missing: MissingLog::default(),
+            listened: BTreeSet::new(),
+        })
+    }
+
+    /// Looks who joined the tree and who left it. Roots neither appear nor vanish here: their begin and end are
+    /// told by whoever named them.
+    pub fn scan(&mut self) -> Vec<Event> {
+        let events = self.tree.scan(&self.proc, &mut self.space);
+        self.members.clear();
+        self.members.extend(self.tree.members.iter().map(|member| member.process));
+        events
+    }
+
+    /// The living processes of the tree as of the last scan.
+    pub fn members(&self) -> &[Process] {
+        &self.members
+    }
+
+    /// Whether a root still runs, asked of the kernel now.
+    pub fn alive(&self) -> bool {
+        self.tree.members.iter().any(|m| m.standing == Standing::Root && !m.gone && m.runs(&self.proc))
+    }
+
+    /// Why numbers are missing: each pair of metric and reason once.
+    pub fn missing(&mut self) -> Vec<Event> {
+        self.missing.take()
+    }
+
+    /// The fast set: processes, resident memory, descriptors, threads and processor time.
+    ///
+    /// A sum is never silently partial: when one living member cannot be read, that sum is missing. A member
+    /// that ended since the last scan is left out.
+    pub fn sample(&mut self, into: &mut Sample) {
+        let (mut processes, mut threads, mut ticks) = (0, 0, 0u64);
+        let (mut resident, mut anonymous, mut fds) = (Some(0), Some(0), Some(0));
+        let mut all_read = true;
+        for member in self.tree.members.iter_mut().filter(|member| !member.gone) {
+            match member.tick(&self.proc, self.fd_count, &mut self.space) {
+                Ok(tick) => {
+                    processes += 1;
+                    threads += tick.threads;
+                    ticks = ticks.saturating_add(tick.cpu_ticks);
+                    match tick.memory {
+                        Ok((pages, shared)) => {
+                            resident = resident.map(|sum: u64| sum.saturating_add(pages));
+                            anonymous = anonymous.map(|sum: u64| sum.saturating_add(pages.saturating_sub(shared)));
+                        }
+                        Err(error) => {
+                            (resident, anonymous) = (None, None);
+                            note(&self.proc, &mut self.missing, member, Metric::Rss, "statm", error);
+                        }
+                    }
+                    match tick.fds {
+                        Ok(count) => fds = fds.map(|sum: u64| sum.saturating_add(count)),
+                        Err(error) => {
+                            fds = None;
+                            note(&self.proc, &mut self.missing, member, Metric::Fds, "fd", error);
+                        }
+                    }
+                }
+                Err(error) => match member.explain(&self.proc, "stat", error) {
+                    Unread::Vanished => member.gone = true,
+                    Unread::Missing(reason) => {
+                        all_read = false;
+                        self.missing.note(Metric::Threads, &reason);
+                    }
+                },
+            }
+        }
+        let complete = all_read && processes > 0;
+        into.processes = processes;
+        into.rss = resident.filter(|_| complete).map(|pages| pages.saturating_mul(self.page));
+        into.anonymous = anonymous.filter(|_| complete).map(|pages| pages.saturating_mul(self.page));
+        into.fds = fds.filter(|_| complete);
+        into.threads = complete.then_some(threads);
+        into.cpu_us = complete.then_some((ticks as f64 * self.tick_us) as u64);
+    }
+
+    /// Children, zombies and orphans as of the last scan.
+    pub fn tree(&mut self, into: &mut Sample) {
+        into.tree = Some(self.tree.counts());
+    }
+
+    /// Exact memory of the whole tree by `smaps_rollup`. Dear: it walks every page table of the target.
+    pub fn exact(&mut self, into: &mut Sample) {
+        into.memory = self
+            .each("smaps_rollup", Metric::Private, memory::read_rollup)
+            .and_then(|all| all.into_iter().map(|(_, memory)| memory).reduce(memory::add));
+    }
+
+    /// The highest resident set since the last reset, summed over the tree.
+    pub fn high_water(&mut self, into: &mut Sample) {
+        into.high_water = self
+            .each("status", Metric::Peak, memory::read_high_water)
+            .and_then(|all| all.into_iter().map(|(_, bytes)| bytes).reduce(u64::saturating_add));
+    }
+
+    /// Sets the peak of every member back to its present size. This writes to the target's `clear_refs`: call it
+    /// on launched targets alone.
+    pub fn reset_peak(&mut self) -> Result<(), ProbeError> {
+        for member in self.tree.members.iter().filter(|member| !member.gone) {
+            let reset = member.with_files(&self.proc, memory::write_reset);
+            if let Err(error) = reset
+                && let Unread::Missing(_) = member.explain(&self.proc, "clear_refs", error)
+            {
+                let path = self.proc.path(member.process.pid, "clear_refs");
+                return Err(ProbeError::File { action: "write", path, source: error.into() });
+            }
+        }
+        Ok(())
+    }
+
+    /// What one exact reading costs: the median of three. It decides between `smaps_rollup` and `statm`.
+    pub fn exact_cost(&mut self) -> Duration {
+        let mut costs = [(); 3].map(|()| {
+            let begun = Instant::now();
+            self.exact(&mut Sample::default());
+            begun.elapsed()
+        });
+        costs.sort();
+        costs[1]
+    }
+
+    /// The expensive set, gauges aside: who holds what. `own` are our ends of connections to the target; what
+    /// they hold open there is left out. Time and operations of the detail are the caller's to fill in.
+    pub fn detail(&mut self, own: &OwnSockets) -> Detail {
+        let begun = Instant::now();
+        let mut detail = Detail {
+            mappings: self.each("smaps", Metric::Heap, smaps::read).map(smaps::sum),
+            descriptors: self.descriptors(own),
+            threads: self.threads(),
+            children: tasks::commands(&self.proc, &self.tree.members, Standing::Child),
+            zombies: tasks::count(self.tree.zombies.iter().cloned()),
+            orphans: tasks::commands(&self.proc, &self.tree.members, Standing::Orphan),
+            cgroup: self.cgroup(),
+            ..Detail::default()
+        };
+        if self.tree.members.len() > 1 {
+            detail.per_process = self.per_process();
+        }
+        detail.cost_us = begun.elapsed().as_micros() as u64;
+        detail
+    }
+
+    /// Reads one file of every member. `None` when a living one cannot be read; the reason is noted.
+    fn each<T>(
+        &mut self,
+        file: &str,
+        metric: Metric,
+        mut read: impl FnMut(&Files, &mut Vec<u8>) -> Result<T, Errno>,
+    ) -> Option<Vec<(usize, T)>> {
+        let mut all = Vec::with_capacity(self.tree.members.len());
+        let mut complete = true;
+        for (index, member) in self.tree.members.iter().enumerate().filter(|(_, member)| !member.gone) {
+            match member.with_files(&self.proc, |files| read(files, &mut self.text)) {
+                Ok(value) => all.push((index, value)),
+                Err(error) => {
+                    complete &= !note(&self.proc, &mut self.missing, member, metric.clone(), file, error);
+                }
+            }
+        }
+        (complete && !all.is_empty()).then_some(all)
+    }
+
+    fn descriptors(&mut self, own: &OwnSockets) -> Option<Descriptors> {
+        let mut listed = Vec::new();
+        let mut survey = descriptors::Survey::new(own, &mut self.listened);
+        let mut complete = true;
+        for member in self.tree.members.iter().filter(|member| !member.gone) {
+            match member.with_files(&self.proc, |files| survey.list(files, &mut self.space)) {
+                Ok(numbers) => listed.push((member, numbers)),
+                Err(error) => complete &= !note(&self.proc, &mut self.missing, member, Metric::Fds, "fd", error),
+            }
+        }
+        if !complete || listed.is_empty() {
+            return None;
+        }
+        for (member, numbers) in listed {
+            let look = |files: &Files| survey.look(member.process.pid, &numbers, files);
+            if let Err(error) = member.with_files(&self.proc, look) {
+                complete &= !note(&self.proc, &mut self.missing, member, Metric::Fds, "fd", error);
+            }
+        }
+        if let Some(remark) = survey.remark() {
+            self.missing.note(Metric::Fds, &remark);
+        }
+        complete.then(|| survey.finish())
+    }
+
+    fn threads(&mut self) -> Vec<Named> {
+        let mut names = tasks::ThreadNames::default();
+        for member in self.tree.members.iter().filter(|member| !member.gone) {
+            let read = member.with_files(&self.proc, |files| names.read(files, &mut self.space));
+            if let Err(error) = read {
+                note(&self.proc, &mut self.missing, member, Metric::Threads, "task", error);
+            }
+        }
+        names.finish()
+    }
+
+    fn cgroup(&mut self) -> Option<Cgroup> {
+        let member = self.tree.members.iter().find(|member| !member.gone)?;
+        match member.with_files(&self.proc, |files| Ok(cgroup::read(&self.proc, files))) {
+            Ok(Ok(cgroup)) => Some(cgroup),
+            Ok(Err(reason)) => {
+                self.missing.note(Metric::Cgroup("current".into()), &reason);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    fn per_process(&mut self) -> Vec<ProcessMemory> {
+        let all: Vec<(usize, Memory)> =
+            self.each("smaps_rollup", Metric::Private, memory::read_rollup).unwrap_or_default();
+        let mut shares: Vec<ProcessMemory> = all
+            .into_iter()
+            .map(|(index, memory)| {
+                let member = &self.tree.members[index];
+                let command = tasks::command_now(&self.proc, member);
+                ProcessMemory { process: member.process, command, private: memory.private }
+            })
+            .collect();
+        shares.sort_by(|a, b| b.private.cmp(&a.private).then(a.process.cmp(&b.process)));
+        shares
+    }
+}
+
+/// Opens a root and makes sure that it is the process that was meant and that it runs.
+pub(super) fn open_root(proc: &ProcRoot, process: Process) -> Result<Member, Errno> {
+    let files = Files::open(proc, process.pid)?;
+    let mut line = [0; LINE];
+    let stat = files.read_stat(&mut line)?;
+    if stat.start != process.start || stat.ended() {
+        return Err(Errno::SRCH);
+    }
+    Ok(Member::new(process, Standing::Root, stat.command, Some(files)))
+}
+
+/// Members whose files may be held open: four each, and a quarter of what we may open at all, since the load
+/// generator needs descriptors too. Members beyond that are opened at each use.
+fn most_held() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(4096).min(1 << 20);
+    (limit as usize / 16).max(8)
+}
+
+/// Notes why a file of a member could not be read. `false` when that is because the member has ended.
+fn note(proc: &ProcRoot, log: &mut MissingLog, member: &Member, metric: Metric, file: &str, error: Errno) -> bool {
+    match member.explain(proc, file, error) {
+        Unread::Vanished => false,
+        Unread::Missing(reason) => {
+            log.note(metric, &reason);
+            true
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The import table and the docs hold what they promise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{root, tidewatch, told};
+
+/// Who may use whom inside the crate. `cli` may use everything; nothing uses `cli`.
+const IMPORTS: [(&str, &[&str]); 14] = [
+    ("units", &[]),
+    ("exit", &[]),
+    ("statistics", &[]),
+    ("sample", &["units"]),
+    ("target", &["sample", "units"]),
+    ("probe", &["sample", "units"]),
+    ("recording", &["sample", "units"]),
+    ("scenario", &["sample", "target", "units"]),
+    ("session", &["target", "probe", "scenario", "recording", "growth", "sample", "units"]),
+    ("growth", &["sample", "statistics", "units"]),
+    ("attribution", &["sample", "recording", "growth", "statistics", "units"]),
+    ("gate", &["growth", "attribution", "sample", "exit", "units"]),
+    ("report", &["gate", "attribution", "growth", "recording", "sample", "exit", "units"]),
+    ("demo", &[]),
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The modules that a source names after `crate::`, tests aside.
+fn used(text: &str) -> BTreeSet<String> {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let mut used = BTreeSet::new();
+    for (at, _) in text.match_indices("crate::") {
+        let before = text[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$') {
+            continue;
+        }
+        let rest = &text[at + "crate::".len()..];
+        let list = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap_or_default(),
+            None => rest,
+        };
+        let words = if rest.starts_with('{') { list.split(',').collect::<Vec<_>>() } else { vec![list] };
+        for word in words {
+            let name: String = word.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            used.insert(name);
+        }
+    }
+    used
+}
+
+#[test]
+fn the_import_table_holds() {
+    let table: BTreeMap<&str, &[&str]> = IMPORTS.into_iter().collect();
+    let src = root().join("src");
+    let mut broken = Vec::new();
+    for path in sources(&src) {
+        let relative = path.strip_prefix(&src).unwrap();
+        let first = relative.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        let module = first.trim_end_matches(".rs").to_owned();
+        let is_test = relative.to_string_lossy().contains("test");
+        let Some(allowed) = table.get(module.as_str()).filter(|_| !is_test) else {
+            assert!(["cli", "main", "lib"].contains(&module.as_str()) || is_test, "{module} is not in the table");
+            continue;
+        };
+        for name in used(&fs::read_to_string(&path).unwrap()) {
+            if name != module && !allowed.contains(&name.as_str()) {
+                broken.push(format!("{} uses {name}", relative.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn the_reader_of_imports_reads_them() {
+    let text = "use crate::{units, sample::Metric};\nuse crate::growth::judge;\nfn f() { crate::gate::apply() }\n\
+                #[cfg(test)]\nmod tests { use crate::cli; }";
+    let names: BTreeSet<String> = ["units", "sample", "growth", "gate"].map(str::to_owned).into();
+    assert_eq!(used(text), names);
+}
+
+#[test]
+fn only_the_demo_knows_its_target() {
+    for path in sources(&root().join("src")) {
+        let inside = path.strip_prefix(root().join("src")).unwrap();
+        if inside.starts_with("demo") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for name in ["SessionCounters", "add_item", "count_session", "start_heartbeat", "open_socket"] {
+            assert!(!text.contains(name), "{} holds {name}", inside.display());
+        }
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let reasons = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.contains("dependencies");
+        } else if inside && line.contains('=') {
+            let name = line.split([' ', '=']).next().unwrap();
+            assert!(reasons.contains(&format!("| {name} |")), "docs/architecture.md gives no reason for {name}");
+        }
+    }
+}
+
+#[test]
+fn the_changelog_knows_this_version() {
+    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    assert!(changelog.contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn the_readme_tells_every_exit_code_and_every_command() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let help = told(tidewatch().arg("--help")).stdout;
+    for code in ["0", "1", "2", "3", "4", "130"] {
+        assert!(readme.contains(&format!("| {code} |")), "the README does not tell exit code {code}");
+        assert!(help.contains(&format!("\n  {code} ")), "the help does not tell exit code {code}: {help}");
+    }
+    for command in ["attach", "run", "check", "report", "demo", "init"] {
+        assert!(readme.contains(&format!("tidewatch {command}")), "the README does not show {command}");
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+    }
+}
+
+#[test]
+fn no_path_of_a_machine_is_in_the_tree() {
+    let prefixes = ["/work", "/farm", "/root"].map(|path| format!("{path}/"));
+    let mut files = sources(&root().join("src"));
+    files.extend(sources(&root().join("tests")));
+    files.extend(sources(&root().join("xtask")));
+    files.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
+    files.extend(["README.md", "CHANGELOG.md", "Cargo.toml", ".ci/run"].map(|name| root().join(name)));
+    for path in files {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for prefix in &prefixes {
+            assert!(!text.contains(prefix.as_str()), "{} holds {prefix}", path.display());
+        }
+    }
+}
