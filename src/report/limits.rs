@@ -64,7 +64,7 @@ impl LimitTime {
     /// What the limit is called in a sentence.
     pub fn limit_noun(&self) -> &'static str {
         match self.limit_name {
-            "nofile" => "descriptor limit (nofile)",
+            "nofile" => "descriptor limit of a process (nofile)",
             "pids" => "task limit (pids)",
             "max_map_count" => "mapping limit (max_map_count)",
             _ => "memory limit",

@@ -44,7 +44,7 @@ impl Crossing<'_> {
             _ => self.growth.reason.clone(),
         };
         let unit = self.growth.metric.unit();
-        let peak = self.peak.map(|peak| format!("; the peak of a cycle rose along, by {}", unit.show(peak.growth())));
+        let peak = self.peak.map(|peak| format!("; the peak rose along, by {}", unit.show(peak.growth())));
         evidence + &peak.unwrap_or_default()
     }
 

@@ -203,3 +203,93 @@ fn a_folder_that_is_not_there_is_named() {
     let message = Report::of(clean()).write(&gone).expect_err("no folder").to_string();
     assert!(message.contains("summary.json") && message.contains("tidewatch report"), "{message}");
 }
+
+#[test]
+fn the_equation_multiplies_what_has_no_end_and_counts_the_rest_once() {
+    let report = Report::of(leaking());
+    let equations = super::equation::equations(&report.findings);
+    let memory = &equations[0];
+    for term in &memory.terms {
+        let (Some(count), Some(each)) = (term.count, term.each) else { continue };
+        assert!((count * each - term.growth.value).abs() <= 1e-6 * term.growth.value);
+    }
+    let (bounded, endless) = memory.total();
+    assert!((bounded - 10.0 * MIB).abs() < 0.1 * MIB, "{bounded}");
+    // 2,400 operations a day at 512 B and at 1 MB.
+    let expected = 2_400.0 * (512.0 + 1e6);
+    assert!((endless - expected).abs() < 0.05 * expected, "{endless}");
+}
+
+#[test]
+fn what_is_not_decided_is_in_no_total() {
+    let report = Report::of(inconclusive());
+    let equations = super::equation::equations(&report.findings);
+    assert!(!equations.is_empty());
+    assert!(equations.iter().all(|equation| equation.total() == (0.0, 0.0)));
+    assert_eq!(super::equation::rate_table(&report.findings).rows, []);
+}
+
+#[test]
+fn growth_without_end_meets_its_limits() {
+    let report = Report::of(leaking());
+    let times = super::limits::of(&report.recording, &report.findings);
+    let found: Vec<(&str, &str)> = times
+        .iter()
+        .filter(|time| time.pace == super::limits::THIS_RUN)
+        .map(|time| (time.metric.as_str(), time.limit_name))
+        .collect();
+    assert_eq!(found, [("private", "memory"), ("threads", "pids"), ("private", "memory"), ("fds", "nofile")]);
+}
+
+#[test]
+fn a_time_without_an_upper_end_says_so() {
+    use crate::growth::TimeToLimit;
+    let report = Report::of(leaking());
+    let mut time = super::limits::of(&report.recording, &report.findings).remove(0);
+    for (when, shown) in [
+        (TimeToLimit::Reached, "reached"),
+        (TimeToLimit::Never, "never"),
+        (TimeToLimit::Hours { soonest: 1.0, likely: Some(2.0), latest: None }, "2 h (1 h, no upper bound)"),
+        (TimeToLimit::Hours { soonest: 1.0, likely: None, latest: None }, "1 h at the soonest, no upper bound"),
+    ] {
+        time.when = when;
+        assert_eq!(time.time(), shown);
+        assert!(!time.sentence().is_empty());
+    }
+}
+
+#[test]
+fn the_ledgers_add_up_and_nobody_else_is_blamed() {
+    let report = Report::of(leaking());
+    let summary = report.summary();
+    let suspects: std::collections::BTreeSet<&str> = summary
+        .ledger
+        .iter()
+        .filter(|row| row.verdict == crate::growth::Verdict::Unbounded)
+        .map(|row| row.subsystem.as_str())
+        .collect();
+    assert_eq!(suspects.into_iter().collect::<Vec<_>>(), ["Connections", "Heartbeats", "WorkQueue"]);
+    let rows: f64 = summary.ledger.iter().filter(|row| row.metric == Metric::Private).map(|row| row.growth).sum();
+    let total = summary.totals.iter().find(|total| total.resource == "memory").expect("a ledger of memory").growth;
+    assert!((rows - total).abs() < 1.0, "{rows} {total}");
+}
+
+#[test]
+fn a_note_of_the_run_reaches_its_reader() {
+    let mut book = Book::new(Mode::Check, plan(vec![scenario("work-items", Shape::Flood, None, &[])]));
+    book.event(Event::Note { text: "2 processes of an earlier run are still alive".into() });
+    book.event(Event::Thinned { dropped: 12 });
+    book.scenario("work-items", 12, 700, quiet);
+    let (report, text) = shown(book.finish());
+    for shown in [text, report.markdown()] {
+        assert!(shown.contains("earlier run") && shown.contains("12 samples were thinned"), "{shown}");
+    }
+}
+
+#[test]
+fn an_empty_recording_is_an_error_with_a_reason() {
+    let (report, text) = shown(Book::new(Mode::Check, plan(Vec::new())).cut());
+    assert_eq!(report.gate.exit, ExitCode::Target);
+    assert!(text.starts_with("ERROR: nothing was recorded"), "{text}");
+    assert!(report.markdown().contains("Nothing was seen"));
+}

@@ -1,13 +1,13 @@
 //! The figures: a row for each scenario and metric worth a look, and the ledgers.
 
 use super::layout::Page;
-use crate::attribution::{Ledger, ScenarioFinding};
+use crate::attribution::{Ledger, Resource, ScenarioFinding};
 use crate::gate::Gate;
 use crate::growth::{Axis, Growth, Verdict};
 use crate::report::escape::plain;
 use crate::report::sparkline::{Glyphs, sparkline};
 use crate::report::table::{Cell, Column, Table, verdict_style};
-use crate::report::{Report, words};
+use crate::report::{Report, story, words};
 use crate::sample::Metric;
 
 /// How many quiet metrics stand beside the private memory of a scenario.
@@ -28,7 +28,9 @@ pub(in crate::report) fn interesting<'a>(finding: &'a ScenarioFinding, gate: &Ga
         .growths
         .iter()
         .filter(gated)
-        .filter(|growth| !loud(growth) && growth.metric != Metric::Private && growth.growth() > 0.0)
+        .filter(|growth| !loud(growth) && growth.growth() > 0.0)
+        // A peak beside quiet memory is the noise of load.
+        .filter(|growth| !matches!(growth.metric, Metric::Private | Metric::Peak))
         .collect();
     // Bounded ones say more than flat ones; shares of a metric's own level make different units comparable.
     let share = |growth: &Growth| growth.growth() / growth.last.abs().max(1.0);
@@ -37,7 +39,8 @@ pub(in crate::report) fn interesting<'a>(finding: &'a ScenarioFinding, gate: &Ga
     let wanted = |growth: &&Growth| {
         growth.metric == Metric::Private || loud(growth) || quiet.iter().any(|quiet| quiet.metric == growth.metric)
     };
-    finding.growths.iter().filter(gated).filter(wanted).collect()
+    let echo = |growth: &&Growth| story::is_echo(finding, growth);
+    finding.growths.iter().filter(gated).filter(wanted).filter(|growth| !echo(growth)).collect()
 }
 
 /// One row for each scenario and metric worth a look.
@@ -140,7 +143,8 @@ fn ends(unit: crate::units::Unit, rate: crate::growth::Estimate) -> String {
 
 /// What grew, by subsystem; each ledger with its sum.
 pub(super) fn ledgers(page: &mut Page, report: &Report) {
-    let grown: Vec<&Ledger> = report.findings.ledgers.iter().filter(|ledger| !ledger.rows.is_empty()).collect();
+    let grown: Vec<&Ledger> =
+        report.findings.ledgers.iter().filter(|ledger| !ledger.rows.is_empty() && !is_noise(report, ledger)).collect();
     if grown.is_empty() {
         return;
     }
@@ -157,6 +161,17 @@ pub(super) fn ledgers(page: &mut Page, report: &Report) {
     }
     page.blank();
     page.block(&table.render(page.width(), page.colour()));
+}
+
+/// Whether a ledger tells of peaks that rose only with retained memory, or came to rest: given back or told already.
+fn is_noise(report: &Report, ledger: &Ledger) -> bool {
+    let told = |row: &crate::attribution::Row| {
+        let finding = report.findings.scenarios.iter().find(|finding| finding.plan.name == row.scenario);
+        let growth = finding.and_then(|finding| Some((finding, finding.growth(&row.metric)?)));
+        matches!(row.verdict, Verdict::Flat | Verdict::Bounded)
+            || growth.is_some_and(|(finding, growth)| story::is_echo(finding, growth))
+    };
+    ledger.resource == Resource::Peak && ledger.rows.iter().all(told)
 }
 
 fn account(table: &mut Table, ledger: &Ledger) {

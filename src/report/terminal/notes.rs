@@ -5,7 +5,7 @@ use crate::exit::ExitCode;
 use crate::growth::Verdict;
 use crate::recording::Mode;
 use crate::report::{Report, Written, words};
-use crate::sample::{Event, Metric, Record, Shape, Stop, Tally};
+use crate::sample::{Border, Event, Mark, MemorySource, Metric, Record, Shape, Stop, Tally};
 
 /// How the target ended, where tidewatch did not end it.
 pub(super) fn endings(page: &mut Page, report: &Report) {
@@ -117,7 +117,13 @@ pub(in crate::report) fn note_sentences(report: &Report) -> Vec<String> {
 /// Every number that is missing, with its reason, and every remark of the recording's reader.
 pub(in crate::report) fn missing_sentences(report: &Report) -> Vec<String> {
     let missing = report.findings.missing.iter().map(|(metric, reason)| format!("{metric}: {reason}"));
-    missing.chain(report.recording.remarks.iter().cloned()).collect()
+    let approximate = report.recording.records.iter().filter_map(|record| match record {
+        Record::Mark(Mark {
+            border: Border::ScenarioBegins { scenario, memory_source: MemorySource::Statm }, ..
+        }) => Some(format!("{scenario}: memory is told by statm: without swap, and approximate on some kernels")),
+        _ => None,
+    });
+    missing.chain(approximate).chain(report.recording.remarks.iter().cloned()).collect()
 }
 
 /// What watching cost.
