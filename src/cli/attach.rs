@@ -47,5 +47,8 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     let command = command_line(first).unwrap_or_default();
     let folder = run_folder(words.recorded.out.as_ref(), &name)?;
     let watch = Watch::attached(roots, name, command, words.watched.length);
-    live::carry_out(Request::new(Mode::Attach, folder, &words.recorded, thresholds, Errand::Watch(watch)), &words.recorded)
+    live::carry_out(
+        Request::new(Mode::Attach, folder, &words.recorded, thresholds, Errand::Watch(watch)),
+        &words.recorded,
+    )
 }

@@ -20,11 +20,6 @@ impl Failure {
         Self { code: ExitCode::Target, error: error.into() }
     }
 
-    /// With a code of its own.
-    pub fn with_code(code: ExitCode, error: impl Into<anyhow::Error>) -> Self {
-        Self { code, error: error.into() }
-    }
-
     /// Tells the person and hands out the exit code.
     #[expect(clippy::print_stderr, reason = "this is where errors reach the person")]
     pub fn tell(self) -> ExitCode {

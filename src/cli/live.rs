@@ -80,9 +80,8 @@ pub fn carry_out(request: Request, recorded: &Recorded) -> Result<ExitCode, Fail
     runtime.shutdown_background();
     match result? {
         Ok(folder) => outcome::tell(&folder, &folder, outcome::Form::asked(recorded.json)),
-        Err(_) if *interrupted.borrow() => {
-            outcome::tell(&folder, &folder, outcome::Form::asked(recorded.json)).map(|code| code.or(ExitCode::Interrupted))
-        }
+        Err(_) if *interrupted.borrow() => outcome::tell(&folder, &folder, outcome::Form::asked(recorded.json))
+            .map(|code| code.or(ExitCode::Interrupted)),
         Err(error) => Err(session_failure(error, &folder)),
     }
 }

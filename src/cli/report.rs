@@ -24,6 +24,7 @@ pub struct Words {
 
 /// Makes the reports of a recorded run again. The exit code is that of the run.
 pub fn run(words: Words) -> Result<ExitCode, Failure> {
-    let folder = if words.run.is_dir() { words.run.clone() } else { words.run.parent().map(PathBuf::from).unwrap_or_default() };
+    let folder =
+        if words.run.is_dir() { words.run.clone() } else { words.run.parent().map(PathBuf::from).unwrap_or_default() };
     outcome::tell(&words.run, &words.out.unwrap_or(folder), outcome::Form::asked(words.json))
 }

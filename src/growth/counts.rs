@@ -40,6 +40,8 @@ pub(super) enum Seen {
     Confirmed {
         /// Events in the window.
         events: usize,
+        /// The axis from one to the next, on average.
+        mean_gap: f64,
     },
 }
 
@@ -55,7 +57,11 @@ pub(super) fn count_rule(x: &[f64], y: &[f64], before: Option<Suspicion>) -> See
     }
     let at = suspicion.floors - 1;
     let rate = (y[y.len() - 1] - y[at]) / (now - x[at]);
-    if rate >= RATE_KEEPS * suspicion.rate { Seen::Confirmed { events } } else { Seen::Suspected(anew) }
+    if rate >= RATE_KEEPS * suspicion.rate {
+        Seen::Confirmed { events, mean_gap: range / events as f64 }
+    } else {
+        Seen::Suspected(anew)
+    }
 }
 
 /// How many events there are, if the count never falls and they lie evenly up to now.

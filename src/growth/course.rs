@@ -1,13 +1,14 @@
 //! The looks of a run, one after the other: what each saw, and what stands after the last.
 //!
-//! Growth is suspected first and confirmed only by a later look. What came to rest stands until the floors rise above
-//! all that look had seen; growth stands until a later look finds a tail at rest, which is then the longer evidence.
+//! Growth is suspected first and confirmed only by a later look. Where a run goes on after a decision, the later cycles
+//! are evidence too. What came to rest stands until the floors rise above all that look had seen. Growth stands until a
+//! later look finds a tail at rest, or until the cycles since contradict it.
 
 use super::counts::{self, Seen};
 use super::looks::{FEWEST_CYCLES, LOOKS_PLANNED, looks};
 use super::stair::{Stair, stair};
-use super::tail::{Ground, Rest, Unrest, tail};
-use super::window_test::{Failure, Passed, window_test};
+use super::tail::{CONFIDENCE, Ground, Rest, Unrest, VARIANCE_FACTOR, tail};
+use super::window_test::{ALPHA, BROKEN_LINE_KEEPS, Failure, Passed, window_test};
 use super::{Budget, Floors, Question};
 use crate::statistics::{sen, series};
 use crate::units::Unit;
@@ -18,6 +19,10 @@ pub(super) const TIMES_CYCLES: usize = 2;
 const SLOPE_KEEPS: f64 = 0.8;
 /// A known cap must lie this far behind before growth is called endless.
 pub(super) const PAST_CAP: f64 = 1.25;
+
+/// Growth is contradicted by a slope since that is, with 95 % confidence, below this share of it, over as many cycles
+/// again: the share that a broken line must keep to be growth that goes on.
+const FLATTER: f64 = BROKEN_LINE_KEEPS;
 
 /// The floors of a curve as the looks see them.
 #[derive(Debug)]
@@ -55,15 +60,18 @@ pub(super) enum Why {
     /// It doubles.
     Stairs(Stair),
     /// Rare events at even distances.
-    Events(usize),
+    Events { events: usize, mean_gap: f64 },
     /// It came to rest.
     Rest(Rest),
 }
 
-/// A decision and the cycles after which it stood.
+/// A decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Decision {
+    /// The cycles after which it first stood.
     pub at: usize,
+    /// The cycles of the last look that came to it again.
+    seen: usize,
     pub why: Why,
 }
 
@@ -79,7 +87,8 @@ pub(super) struct Suspicion {
 #[derive(Debug)]
 pub(super) struct Course {
     pub decision: Option<Decision>,
-    pub suspicion: Option<Suspicion>,
+    /// The looks that passed, one after another.
+    pub suspicions: Vec<Suspicion>,
     pub stairs: Option<Stair>,
     pub events: Option<counts::Suspicion>,
     /// What the last look missed for growth, and for rest.
@@ -94,7 +103,7 @@ impl Course {
     pub(super) fn run(series: &Series, question: &Question, ground: &Ground) -> Self {
         let mut course = Self {
             decision: None,
-            suspicion: None,
+            suspicions: Vec::new(),
             stairs: None,
             events: None,
             failure: Failure::TooShort,
@@ -109,13 +118,27 @@ impl Course {
 
     /// Whether growth is suspected and not confirmed.
     pub(super) fn suspects(&self) -> bool {
-        self.suspicion.is_some() || self.stairs.is_some() || self.events.is_some()
+        !self.suspicions.is_empty() || self.stairs.is_some() || self.events.is_some()
+    }
+
+    /// The next number of cycles at which a suspicion can be confirmed.
+    pub(super) fn next_confirmation(&self, done: usize) -> Option<usize> {
+        self.suspicions.iter().map(|suspicion| TIMES_CYCLES * suspicion.at).find(|cycles| *cycles > done)
+    }
+
+    fn forget(&mut self) {
+        self.suspicions.clear();
+        (self.stairs, self.events) = (None, None);
     }
 
     fn look(&mut self, series: &Series, cycles: usize, question: &Question, ground: &Ground) {
         let end = series.warmup + cycles;
         let (x, y) = (&series.x[..end], &series.y[..end]);
         let (cycle_x, cycle_y) = (&x[series.warmup..], &y[series.warmup..]);
+        if self.decision.is_some_and(|decision| decision.is_contradicted(cycle_x, cycle_y)) {
+            self.decision = None;
+            self.forget();
+        }
         let rising = self.ask_trend(cycle_x, cycle_y, ground);
         let stairs = self.ask_stairs(x, y);
         let events = self.ask_events(cycle_x, cycle_y, ground);
@@ -124,9 +147,8 @@ impl Course {
             question.expect_cap.is_none_or(|cap| x.last().is_some_and(|now| *now >= PAST_CAP * cap as f64));
         self.before_cap = growth.is_some() && !cap_passed;
         if let Some(why) = growth.filter(|_| cap_passed) {
-            if !self.decision.is_some_and(|decision| decision.is_growth()) {
-                self.decision = Some(Decision { at: cycles, why });
-            }
+            let at = self.decision.filter(Decision::is_growth).map_or(cycles, |before| before.at);
+            self.decision = Some(Decision { at, seen: cycles, why });
             return;
         }
         self.ask_rest(x, y, cycles, ground);
@@ -138,22 +160,19 @@ impl Course {
             Err(failure) => {
                 self.failure = failure;
                 if !failure.rises() {
-                    self.suspicion = None;
+                    self.suspicions.clear();
                 }
                 return None;
             }
         };
-        let anew = Suspicion { at: y.len(), slope: passed.slope };
-        let suspicion = *self.suspicion.get_or_insert(anew);
-        if y.len() < TIMES_CYCLES * suspicion.at {
-            return None;
-        }
+        let half_way = self.suspicions.iter().rfind(|earlier| TIMES_CYCLES * earlier.at <= y.len()).copied();
+        self.suspicions.push(Suspicion { at: y.len(), slope: passed.slope });
+        let suspicion = half_way?;
         let keeps = sen::slope(&x[suspicion.at..], &y[suspicion.at..]).unwrap_or(0.0) / suspicion.slope;
         if keeps >= SLOPE_KEEPS {
             return Some(Why::Rising { passed, keeps });
         }
         self.failure = Failure::SlowsDown(keeps);
-        self.suspicion = Some(anew);
         None
     }
 
@@ -168,7 +187,7 @@ impl Course {
             return None;
         }
         match counts::count_rule(x, y, self.events) {
-            Seen::Confirmed { events } => return Some(Why::Events(events)),
+            Seen::Confirmed { events, mean_gap } => return Some(Why::Events { events, mean_gap }),
             Seen::Suspected(suspicion) => self.events = Some(suspicion),
             Seen::Nothing => self.events = None,
         }
@@ -179,8 +198,8 @@ impl Course {
         match tail(x, y, cycles, ground) {
             Ok(rest) => {
                 let at = self.decision.filter(|decision| !decision.is_growth()).map_or(cycles, |rested| rested.at);
-                self.decision = Some(Decision { at, why: Why::Rest(rest) });
-                (self.suspicion, self.stairs, self.events) = (None, None, None);
+                self.decision = Some(Decision { at, seen: cycles, why: Why::Rest(rest) });
+                self.forget();
             }
             Err(unrest) => {
                 self.unrest = unrest;
@@ -198,13 +217,31 @@ impl Decision {
         !matches!(self.why, Why::Rest(_))
     }
 
+    /// Whether growth no longer stands: the cycles since the look are clearly flatter, the step that was due did not come,
+    /// or no event did for so long that its chance is below that of a false alarm.
+    fn is_contradicted(&self, x: &[f64], y: &[f64]) -> bool {
+        let (Some(&then), Some(&now)) = (x.get(self.seen.wrapping_sub(1)), x.last()) else { return false };
+        let risen = y[y.len() - 1] - y[self.seen - 1];
+        match self.why {
+            Why::Rising { passed, .. } if y.len() >= TIMES_CYCLES * self.seen => {
+                let less = FLATTER * passed.slope;
+                risen < less * (now - then)
+                    && sen::Slopes::between(&x[self.seen..], &y[self.seen..])
+                        .is_some_and(|mut since| since.upper_bound(CONFIDENCE, VARIANCE_FACTOR) < less)
+            }
+            Why::Stairs(stair) => now > stair.overdue_x && risen < FLATTER * stair.height,
+            Why::Events { mean_gap, .. } => now - then > -ALPHA.ln() * mean_gap && risen <= 0.0,
+            Why::Rising { .. } | Why::Rest(_) => false,
+        }
+    }
+
     /// Whether a rest no longer stands: the later half of the floors since lies above all that were seen then.
     fn is_overtaken(&self, y: &[f64]) -> bool {
-        if self.is_growth() || y.len() < self.at + 2 {
+        if self.is_growth() || y.len() < self.seen + 2 {
             return false;
         }
-        let highest = y[..self.at].iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        series::minimum(&y[self.at + (y.len() - self.at) / 2..]) > highest
+        let highest = y[..self.seen].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        series::minimum(&y[self.seen + (y.len() - self.seen) / 2..]) > highest
     }
 }
 

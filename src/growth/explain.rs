@@ -83,7 +83,7 @@ pub(super) fn decided(facts: &Facts<'_>, decision: &Decision) -> String {
             facts.rate(),
             no_plateau()
         ),
-        Why::Events(events) => format!(
+        Why::Events { events, .. } => format!(
             "never falls and rises again and again at even distances: {events} rises, at the same rate after twice the \
              {}s: {}; {}",
             facts.axis.noun(),
@@ -149,7 +149,7 @@ pub(super) fn undecided(facts: &Facts<'_>, course: &Course) -> String {
 }
 
 fn suspected(facts: &Facts<'_>, course: &Course) -> String {
-    if let Some(suspicion) = course.suspicion {
+    if let Some(suspicion) = course.suspicions.first() {
         let since = format!("growth is suspected since cycle {} ({})", suspicion.at, facts.rate());
         return match course.failure {
             Failure::SlowsDown(share) => {

@@ -1,11 +1,11 @@
 //! One curve, judged by the rule of docs/statistics.md.
 
 use super::course::{Course, Decision, PAST_CAP, Series, TIMES_CYCLES, Why};
-use super::estimate::{cycles_for, pace_per_hour, per_unit, sensitivity};
+use super::estimate::{pace_per_hour, per_unit, sensitivity};
 use super::explain::{self, Facts};
 use super::floors::cycle_length;
-use super::looks::{FEWEST_CYCLES, RULE_OF_THREE, look_from, quantum};
-use super::tail::{Ground, Unrest, spread};
+use super::looks::{FEWEST_CYCLES, look_from, quantum};
+use super::tail::{Ground, Unrest};
 use super::{Curve, Estimate, Floors, Growth, Question, Verdict};
 
 /// The share of the cycles left out of figures where no decision says which.
@@ -23,7 +23,7 @@ pub fn judge(curve: &Curve, question: &Question) -> Growth {
     let figures = Figures::of(&series, &floors, course.decision.as_ref(), &slack, &ground);
     let verdict = verdict(course.decision.as_ref(), figures.per_unit, &slack);
     let undecided = verdict == Verdict::Inconclusive;
-    let more_cycles = undecided.then(|| more_cycles(&series, &course, question, &ground, &figures)).flatten();
+    let more_cycles = undecided.then(|| more_cycles(&series, &course, question, &figures)).flatten();
     let baseline = floors.baseline.unwrap_or(0.0);
     let last = floors.cycles.last().map_or(baseline, |floor| floor.value);
     let facts = Facts { axis: curve.axis, ground: &ground, series: &series, question, figures: &figures, baseline };
@@ -90,8 +90,6 @@ pub(super) struct Figures {
     pub per_unit: Option<Estimate>,
     pub per_hour: Option<Estimate>,
     pub sensitivity: Option<f64>,
-    /// Noise around the slope in the judged window.
-    pub noise: f64,
     pub cycle_length: Option<f64>,
 }
 
@@ -106,7 +104,6 @@ impl Figures {
             per_unit,
             per_hour: per_unit.zip(pace).map(|(growth, pace)| growth.scaled(pace)),
             sensitivity: cycle_length.and_then(|length| sensitivity(x, y, length, series.cycles(), ground.quantum)),
-            noise: spread(x, y, 0.0),
             cycle_length,
         }
     }
@@ -119,18 +116,12 @@ fn window(series: &Series, decision: Option<&Decision>) -> usize {
         Some(Why::Rising { passed, .. }) => share(passed.drop),
         Some(Why::Stairs(_)) => 0,
         Some(Why::Rest(rest)) => rest.start.saturating_sub(series.warmup),
-        Some(Why::Events(_)) | None => share(DROP),
+        Some(Why::Events { .. }) | None => share(DROP),
     }
 }
 
 /// How many more cycles would let a look decide, where that can be said.
-fn more_cycles(
-    series: &Series,
-    course: &Course,
-    question: &Question,
-    ground: &Ground,
-    figures: &Figures,
-) -> Option<u32> {
+fn more_cycles(series: &Series, course: &Course, question: &Question, figures: &Figures) -> Option<u32> {
     let done = u32::try_from(series.cycles()).ok()?;
     let now = series.x.last().copied().unwrap_or(0.0);
     let length = figures.cycle_length;
@@ -140,8 +131,8 @@ fn more_cycles(
         Some(f64::from(FEWEST_CYCLES))
     } else if course.before_cap {
         question.expect_cap.and_then(|cap| until(PAST_CAP * cap as f64))
-    } else if let Some(suspicion) = course.suspicion {
-        Some((TIMES_CYCLES * suspicion.at) as f64)
+    } else if let Some(cycles) = course.next_confirmation(series.cycles()) {
+        Some(cycles as f64)
     } else if let Some(events) = course.events {
         Some((TIMES_CYCLES * events.floors) as f64)
     } else if let Some(stairs) = course.stairs {
@@ -149,11 +140,8 @@ fn more_cycles(
     } else {
         match course.unrest {
             Unrest::RecentStep(needed) => until(needed),
-            Unrest::Loose(_) if question.smallest > 0.0 => {
-                let by_noise = length.map(|d| cycles_for(question.smallest, figures.noise, d, ground.quantum));
-                let by_events = until(RULE_OF_THREE * ground.quantum / question.smallest);
-                by_noise.zip(by_events).map(|(noise, events)| noise.max(events))
-            }
+            // A bound shrinks at least as the run grows; the part by noise shrinks faster.
+            Unrest::Loose(bound) if question.smallest > 0.0 => Some(f64::from(done) * bound / question.smallest),
             _ => Some(f64::from(done) + 1.0),
         }
     }?;

@@ -12,7 +12,7 @@ const STRIDE: f64 = 1.5;
 /// The fewest cycles that can decide.
 pub(super) const FEWEST_CYCLES: u32 = 10;
 /// With nothing seen in L operations the true rate is below 3 / L, with 95 % confidence (the rule of three).
-pub(super) const RULE_OF_THREE: f64 = 3.0;
+const RULE_OF_THREE: f64 = 3.0;
 
 /// The looks in order, without end.
 pub fn looks() -> impl Iterator<Item = u32> {

@@ -29,6 +29,8 @@ pub(super) struct Stair {
     pub height: f64,
     /// The axis where the next step is expected.
     pub next_x: f64,
+    /// The axis by which it must have come.
+    pub overdue_x: f64,
 }
 
 /// Whether a series of floors (warm-up included) is a doubling staircase.
@@ -56,6 +58,7 @@ pub(super) fn stair(x: &[f64], y: &[f64]) -> Option<Stair> {
         last_x: last.x,
         height: last.height,
         next_x: last.x + next_gap * (next_gap / gap),
+        overdue_x: last.x + LAST_WITHIN * next_gap,
     })
 }
 

@@ -1,9 +1,8 @@
 //! Has it come to rest? The latest stretch must be long, and bound the growth below what anyone cares about.
 
-use super::looks::RULE_OF_THREE;
 use super::steps::{isolated, least_step, steps};
 use crate::statistics::mann_kendall::rising_chance;
-use crate::statistics::quantile::{median, sigma_by_mad};
+use crate::statistics::quantile::{median, poisson_upper_bound, sigma_by_mad};
 use crate::statistics::{sen, series};
 use crate::units::Unit;
 
@@ -15,7 +14,7 @@ const SHARES: [f64; 5] = [0.9, 0.8, 0.7, 0.6, 0.5];
 /// A tail must be this many times as long as the gap between the last two steps.
 const GAPS: f64 = 2.2;
 /// Confidence of the upper bound, and how much wider the slope's variance is taken for dependent floors.
-const CONFIDENCE: f64 = 0.95;
+pub(super) const CONFIDENCE: f64 = 0.95;
 pub(super) const VARIANCE_FACTOR: f64 = 1.5;
 /// Below this chance the tail still creeps.
 const CREEP_CHANCE: f64 = 0.05;
@@ -90,7 +89,8 @@ pub(super) fn tail(x: &[f64], y: &[f64], cycles: usize, ground: &Ground) -> Resu
             unrest = Unrest::RecentStep(needed);
             continue;
         }
-        match at_rest(&x[start..], &y[start..], step, cycles, ground) {
+        let events = poisson_upper_bound(alone.iter().filter(|step| step.to > start).count(), CONFIDENCE) * step;
+        match at_rest(&x[start..], &y[start..], events, cycles, ground) {
             Ok((bound, creeps)) => {
                 let noise = spread(&x[start..], &y[start..], ground.quantum);
                 let earlier = median(&y[start..]).unwrap_or(origin) - origin;
@@ -115,11 +115,12 @@ fn rest_after_steps(x: &[f64], y: &[f64], ground: &Ground) -> f64 {
     }
 }
 
-/// The bound on the growth in one stretch, and whether it creeps.
-fn at_rest(x: &[f64], y: &[f64], step: f64, cycles: usize, ground: &Ground) -> Result<(f64, bool), Unrest> {
+/// The bound on the growth in one stretch, and whether it creeps. `events` is what steps that stand alone may come to in a
+/// stretch of this length: with none seen, three of them.
+fn at_rest(x: &[f64], y: &[f64], events: f64, cycles: usize, ground: &Ground) -> Result<(f64, bool), Unrest> {
     let length = x[x.len() - 1] - x[0];
     let sen = sen::Slopes::between(x, y).map_or(0.0, |mut s| s.upper_bound(CONFIDENCE, VARIANCE_FACTOR));
-    let bound = sen.max(RULE_OF_THREE * step / length) + ground.slack;
+    let bound = sen.max(events / length) + ground.slack;
     if bound.is_nan() || bound > ground.smallest {
         return Err(Unrest::Loose(bound));
     }

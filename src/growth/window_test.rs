@@ -22,7 +22,7 @@ const LEAST_STEPS: f64 = 4.0;
 const LEAST_LATE_SHARE: f64 = 0.7;
 const MODEL_LEAD: f64 = 2.0;
 const SLOWED_END_SHARE: f64 = 0.65;
-const BROKEN_LINE_KEEPS: f64 = 0.35;
+pub(super) const BROKEN_LINE_KEEPS: f64 = 0.35;
 
 /// A window that passed.
 #[derive(Clone, Copy, Debug, PartialEq)]

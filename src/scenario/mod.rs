@@ -12,10 +12,10 @@ use regex::Regex;
 
 use crate::sample::{Plan, ScenarioPlan};
 
-pub mod script;
-pub mod starter;
 pub mod drivers;
 pub mod engine;
+pub mod script;
+pub mod starter;
 pub mod template;
 
 use template::{Fixed, Template};

@@ -104,7 +104,11 @@ impl Stage for Conductor<'_> {
     async fn cycle_done(&self, cycle: u32) -> Go {
         self.look(Look::Border, self.peak()).await;
         let enough = self.min_operations.is_none_or(|least| self.operations() >= least);
-        if enough && is_look(cycle) && self.verdicts(Budget::Open).iter().all(Growth::is_decided) { Go::Decided } else { Go::On }
+        if enough && is_look(cycle) && self.verdicts(Budget::Open).iter().all(Growth::is_decided) {
+            Go::Decided
+        } else {
+            Go::On
+        }
     }
 
     async fn target_ended(&self) {

@@ -69,9 +69,9 @@ impl Session<'_> {
             let stays = script.target.restart == Restart::Never && index + 1 < script.scenarios.len();
             match next {
                 Next::Goes if stays => up = Some(target),
-                Next::Goes => self.release(target).await,
+                Next::Goes => self.release(target.subject).await,
                 Next::Over => {
-                    self.release(target).await;
+                    self.release(target.subject).await;
                     break;
                 }
             }
@@ -208,9 +208,7 @@ impl Session<'_> {
             stop = Stop::Failed { reason };
         }
         if stop == Stop::TargetEnded {
-            for (process, ending) in up.subject.ended().await {
-                self.recorder.event(Event::TargetEnds { process, ending });
-            }
+            self.tell_ends(up.subject.ended().await);
         } else {
             conductor.look(Look::Full, Peak::Keep).await;
         }
@@ -229,16 +227,6 @@ impl Session<'_> {
 
     fn unless_broken(&self) -> Next {
         if self.recorder.broken().borrow().is_some() || self.is_interrupted() { Next::Over } else { Next::Goes }
-    }
-
-    async fn release(&self, up: Up) {
-        let told = up.subject.endings().len();
-        let endings = up.subject.release().await;
-        if told == 0 {
-            for (process, ending) in endings {
-                self.recorder.event(Event::TargetEnds { process, ending });
-            }
-        }
     }
 }
 

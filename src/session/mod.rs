@@ -23,12 +23,13 @@ use tokio::sync::watch;
 
 use crate::probe::ProbeError;
 use crate::recording::{Footer, Overhead, RecordingError, SizeBound, Writer};
-use crate::sample::{Phase, Sample};
+use crate::sample::{Ending, Event, Phase, Process, Sample};
 use crate::target::TargetError;
 
 pub use request::{Errand, Request, Watch};
 
 use recorder::{Recent, Recorder};
+use subject::Subject;
 
 /// Why a session could not begin or go on. What was recorded until then is kept.
 #[derive(Debug, thiserror::Error)]
@@ -108,11 +109,7 @@ struct Session<'a> {
 }
 
 /// Carries out a request; the recording is in its folder when this returns, whatever it returns.
-pub async fn run(
-    request: Request,
-    live: &Live,
-    interrupted: watch::Receiver<bool>,
-) -> Result<PathBuf, SessionError> {
+pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<bool>) -> Result<PathBuf, SessionError> {
     let began = Instant::now();
     let writer = Writer::create(&request.folder, &request.header(), SizeBound::default())?;
     let recent = match &request.errand {
@@ -125,11 +122,8 @@ pub async fn run(
         Errand::Drive(script) => session.drive(script).await,
         Errand::Watch(watch) => session.watch(watch).await,
     };
-    let overhead = Overhead {
-        cpu_us: own_cpu_us(),
-        wall_us: began.elapsed().as_micros() as u64,
-        ..session.overhead.clone()
-    };
+    let overhead =
+        Overhead { cpu_us: own_cpu_us(), wall_us: began.elapsed().as_micros() as u64, ..session.overhead.clone() };
     let footer = Footer { at: session.recorder.now(), interrupted: *session.interrupted.borrow(), overhead };
     let broken = session.recorder.broken().borrow().clone();
     let finished = session.recorder.finish(&footer);
@@ -146,6 +140,20 @@ impl Session<'_> {
         self.overhead.fast_us += of.fast_us;
         self.overhead.expensive_us += of.expensive_us;
         self.overhead.late += of.late;
+    }
+
+    /// Ends what is ours, and records the ends that are not told yet: a root that ended under watch was told then.
+    async fn release(&self, subject: Subject) {
+        let told = subject.endings();
+        let untold =
+            subject.release().await.into_iter().filter(|end| !told.iter().any(|(process, _)| *process == end.0));
+        self.tell_ends(untold);
+    }
+
+    fn tell_ends(&self, ends: impl IntoIterator<Item = (Process, Ending)>) {
+        for (process, ending) in ends {
+            self.recorder.event(Event::TargetEnds { process, ending });
+        }
     }
 
     fn is_interrupted(&self) -> bool {

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::recording::{Header, Host, Mode};
-use crate::sample::{
-    Inconclusive, LoadPlan, Metric, Plan, Process, ScenarioPlan, Shape, Smallest,
-};
+use crate::sample::{Inconclusive, LoadPlan, Metric, Plan, Process, ScenarioPlan, Shape, Smallest};
 use crate::scenario::{Origin, Script};
 use crate::target::limits;
 

@@ -212,7 +212,12 @@ impl Reader {
             self.detail_cost = cost;
             self.recorder.take(Record::Detail(Detail { at: self.recorder.now(), operations, gauges, ..detail }));
         } else if !gauges.is_empty() {
-            self.recorder.take(Record::Detail(Detail { at: self.recorder.now(), operations, gauges, ..Detail::default() }));
+            self.recorder.take(Record::Detail(Detail {
+                at: self.recorder.now(),
+                operations,
+                gauges,
+                ..Detail::default()
+            }));
         }
         if peak == Peak::Reset && self.watcher.reset_peak().is_ok() {
             self.recorder.event(Event::PeakReset);

@@ -32,18 +32,9 @@ impl Subject {
     /// The processes to read.
     pub fn roots(&self) -> Roots {
         match self {
-            Self::Launched(launched) => {
-                Roots { roots: vec![launched.root()], guardian: Some(launched.guardian()) }
-            }
-            Self::Attached(watched) => {
-                Roots { roots: watched.iter().map(Watched::process).collect(), guardian: None }
-            }
+            Self::Launched(launched) => Roots { roots: vec![launched.root()], guardian: Some(launched.guardian()) },
+            Self::Attached(watched) => Roots { roots: watched.iter().map(Watched::process).collect(), guardian: None },
         }
-    }
-
-    /// The first root.
-    pub fn root(&self) -> Option<Process> {
-        self.roots().roots.first().copied()
     }
 
     /// Resolves when it has ended: all of its roots.

@@ -8,13 +8,16 @@ use super::request::{Watch, Watchee};
 use super::sampler::{Look, Peak, Sampler, Settings};
 use super::subject::Subject;
 use super::{Session, SessionError, until_broken, until_interrupted};
-use crate::probe::Watcher;
+use crate::probe::{ProbeError, Watcher};
 use crate::sample::{Border, Event, MemorySource, Stop, Tally};
 use crate::scenario::engine::Counters;
 use crate::target::LaunchSpec;
 
 /// Closer looks come this often at least as the pace allows.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The end of a process that cannot be read any more is known this soon.
+const END_KNOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// A window of time in which one exact reading must fit.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -28,12 +31,19 @@ impl Session<'_> {
                 (Subject::launch(&LaunchSpec::new(argv.clone(), &self.request.folder))?, argv.clone())
             }
         };
-        let mut watcher = Watcher::open(subject.roots())?;
-        let source = memory_source(&mut watcher, WINDOW);
         for process in subject.roots().roots {
-            self.recorder.event(Event::TargetBegins { process, command: command.clone(), fresh: self.request.launches() });
+            self.recorder.event(Event::TargetBegins {
+                process,
+                command: command.clone(),
+                fresh: self.request.launches(),
+            });
         }
         let scenario = self.request.plan().scenarios.first().map(|plan| plan.name.clone()).unwrap_or_default();
+        let mut watcher = match Watcher::open(subject.roots()) {
+            Ok(watcher) => watcher,
+            Err(error) => return self.over_before_a_look(&scenario, &subject, error).await,
+        };
+        let source = memory_source(&mut watcher, WINDOW);
         self.recorder.mark(0, Border::ScenarioBegins { scenario: scenario.clone(), memory_source: source });
         let sampler = Sampler::start(
             watcher,
@@ -49,9 +59,24 @@ impl Session<'_> {
         self.recorder.mark(0, Border::ScenarioEnds { scenario, stop, tally: Tally::default() });
         let overhead = sampler.stop();
         self.add_overhead(&overhead);
-        for (process, ending) in subject.release().await {
-            self.recorder.event(Event::TargetEnds { process, ending });
-        }
+        self.release(subject).await;
+        Ok(())
+    }
+
+    /// A command may be over before it could be looked at: then its end is all there is to tell.
+    async fn over_before_a_look(
+        &self,
+        scenario: &str,
+        subject: &Subject,
+        error: ProbeError,
+    ) -> Result<(), SessionError> {
+        let Ok(endings) = tokio::time::timeout(END_KNOWN_WITHIN, subject.ended()).await else {
+            return Err(error.into());
+        };
+        let (scenario, memory_source) = (scenario.to_owned(), MemorySource::default());
+        self.recorder.mark(0, Border::ScenarioBegins { scenario: scenario.clone(), memory_source });
+        self.tell_ends(endings);
+        self.recorder.mark(0, Border::ScenarioEnds { scenario, stop: Stop::TargetEnded, tally: Tally::default() });
         Ok(())
     }
 
@@ -75,9 +100,7 @@ impl Session<'_> {
             () = until_interrupted(self.interrupted.clone()) => Stop::Interrupted,
             reason = until_broken(self.recorder.broken()) => Stop::Failed { reason },
             endings = subject.ended() => {
-                for (process, ending) in endings {
-                    self.recorder.event(Event::TargetEnds { process, ending });
-                }
+                self.tell_ends(endings);
                 Stop::TargetEnded
             }
             () = time_is_up => Stop::Spent,

@@ -1,6 +1,6 @@
 //! Medians, spread and quantiles.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, Gamma, Normal, StudentsT};
 
 /// Makes the median absolute deviation an estimate of the standard deviation under normal noise: 1 / z(0.75).
 const MAD_TO_SIGMA: f64 = 1.4826;
@@ -57,6 +57,12 @@ pub fn student_quantile(level: f64, degrees_of_freedom: f64) -> f64 {
         .map_or_else(|_| normal_quantile(level), |t| t.inverse_cdf(level.clamp(0.0, 1.0)))
 }
 
+/// The upper bound on how many events are to be expected where `events` were seen (Garwood, *Fiducial Limits for the
+/// Poisson Distribution*, 1936). With none seen it is 3.00 at 95 %: the rule of three.
+pub fn poisson_upper_bound(events: usize, level: f64) -> f64 {
+    Gamma::new(events as f64 + 1.0, 1.0).map_or(f64::INFINITY, |gamma| gamma.inverse_cdf(level.clamp(0.0, 1.0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +75,9 @@ mod tests {
         }
         for (freedom, t) in [(5.0, 2.570_582), (10.0, 2.228_139), (30.0, 2.042_272)] {
             assert!((student_quantile(0.975, freedom) - t).abs() < 1e-4, "{freedom}");
+        }
+        for (events, bound) in [(0, 2.9957), (1, 4.7439), (2, 6.2958), (5, 10.5130)] {
+            assert!((poisson_upper_bound(events, 0.95) - bound).abs() < 1e-3, "{events}");
         }
         assert!((student_quantile(0.975, 0.0) - 1.959_964).abs() < 1e-5);
     }

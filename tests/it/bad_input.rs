@@ -36,8 +36,8 @@ smallest = { memory = \"100MB/s\", count = \"100/s\" }
 #[test]
 fn wrong_words_are_refused_before_anything_starts() {
     for (words, code, says) in [
-        (&["attach", "999999999"][..], 2, "999999999"),
-        (&["attach", "no-such-name-anywhere"], 2, "no-such-name-anywhere"),
+        (&["attach", "999999999"][..], 3, "999999999"),
+        (&["attach", "no-such-name-anywhere"], 3, "no-such-name-anywhere"),
         (&["attach"], 2, "PID|NAME"),
         (&["attach", "1", "--interval", "1ms"], 2, "10ms"),
         (&["attach", "1", "--for", "3 parsecs"], 2, "duration"),
@@ -106,9 +106,17 @@ step = { http = { url = \"http://127.0.0.1:9/\" } }
 fn a_target_that_does_not_start_is_told() {
     for (name, target, says) in [
         ("not found", "launch = [\"no-such-program-here\"]", "no-such-program-here"),
-        ("exits", "launch = [\"sh\", \"-c\", \"echo broken >&2; exit 7\"]\nready = { stdout = 'up', within = \"5s\" }", "broken"),
+        (
+            "exits",
+            "launch = [\"sh\", \"-c\", \"echo broken >&2; exit 7\"]\nready = { stdout = 'up', within = \"5s\" }",
+            "broken",
+        ),
         ("never ready", "launch = [\"sleep\", \"60\"]\nready = { stdout = 'up', within = \"300ms\" }", "300 ms"),
-        ("build fails", "build = [\"sh\", \"-c\", \"echo no compiler; exit 3\"]\nlaunch = [\"sleep\", \"60\"]", "no compiler"),
+        (
+            "build fails",
+            "build = [\"sh\", \"-c\", \"echo no compiler; exit 3\"]\nlaunch = [\"sleep\", \"60\"]",
+            "no compiler",
+        ),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let told = check(folder.path(), &format!("[target]\n{target}\n{IDLE}"));
@@ -151,7 +159,10 @@ fn a_target_that_ends_under_watch_is_diagnosed() {
 fn a_target_killed_in_a_scenario_is_exit_3_with_a_report() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
-    let file = file(folder.path(), &format!("[target]\nlaunch = [\"sleep\", \"60\"]\n{}", IDLE.replace("max = 10", "max = 100")));
+    let file = file(
+        folder.path(),
+        &format!("[target]\nlaunch = [\"sleep\", \"60\"]\n{}", IDLE.replace("max = 10", "max = 100")),
+    );
     let mut watched = Running::quiet(tidewatch().arg("check").arg(file).arg("--out").arg(&out));
     let target = wait_for("the target", Duration::from_secs(20), || target_pid(&out));
     wait_for("a cycle", Duration::from_secs(20), || records(&out).iter().any(|one| one["cycle"] == 2).then_some(()));
@@ -166,7 +177,10 @@ fn a_target_killed_in_a_scenario_is_exit_3_with_a_report() {
 /// The pid of the target of a run, once it is recorded.
 fn target_pid(out: &Path) -> Option<u32> {
     let text = std::fs::read_to_string(out.join("recording.jsonl")).ok()?;
-    let begin = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find(|one| one["event"] == "target-begins")?;
+    let begin = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find(|one| one["event"] == "target-begins")?;
     begin["process"].as_str()?.split('@').next()?.parse().ok()
 }
 
@@ -274,12 +288,12 @@ fn a_target_that_prints_a_hundred_megabytes_is_not_blocked() {
     let _machine = whole_machine();
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
-    let told = told(
-        tidewatch()
-            .args(["run", "--inconclusive", "pass", "--out"])
-            .arg(&out)
-            .args(["--", "sh", "-c", "head -c 100000000 /dev/zero; exit 0"]),
-    );
+    let told = told(tidewatch().args(["run", "--inconclusive", "pass", "--out"]).arg(&out).args([
+        "--",
+        "sh",
+        "-c",
+        "head -c 100000000 /dev/zero; exit 0",
+    ]));
     assert_eq!(told.code, Some(0), "{told}");
     assert_eq!(std::fs::metadata(out.join("stdout.log")).expect("its output").len(), 100_000_000);
 }

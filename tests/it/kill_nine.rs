@@ -32,7 +32,11 @@ fn one_kill(after: Duration) {
     let token = format!("TIDEWATCH_KILL_TEST={}", folder.path().display());
     let (name, value) = token.split_once('=').expect("an assignment");
     let mut watched = Running::quiet(
-        tidewatch().args(["run", "--interval", "10ms", "--out"]).arg(&out).args(["--", "sh", "-c", FAMILY]).env(name, value),
+        tidewatch()
+            .args(["run", "--interval", "10ms", "--out"])
+            .arg(&out)
+            .args(["--", "sh", "-c", FAMILY])
+            .env(name, value),
     );
     // The header is written before anything is launched; from then on every moment is a moment to be killed in.
     wait_for("the recording to begin", Duration::from_secs(20), || {
@@ -83,9 +87,8 @@ fn an_interrupt_ends_the_run_in_order() {
 fn an_attached_process_is_never_signalled() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut target = Running::quiet(Command::new("sleep").arg("300"));
-    let mut watched = Running::quiet(
-        tidewatch().args(["attach", &target.pid().to_string(), "--out"]).arg(folder.path().join("run")),
-    );
+    let mut watched =
+        Running::quiet(tidewatch().args(["attach", &target.pid().to_string(), "--out"]).arg(folder.path().join("run")));
     wait_for("samples", Duration::from_secs(20), || {
         lines(&folder.path().join("run/recording.jsonl")).filter(|count| *count > 5)
     });

@@ -58,5 +58,7 @@ fn verdict<'a>(summary: &'a Value, scenario: &str, metric: &str) -> &'a str {
     let scenarios = summary["scenarios"].as_array().expect("scenarios");
     let scenario = scenarios.iter().find(|one| one["name"] == scenario).expect("the scenario ran");
     let verdicts = scenario["verdicts"].as_array().expect("verdicts");
-    verdicts.iter().find(|one| one["metric"] == metric).expect("the metric was seen")["verdict"].as_str().expect("a word")
+    verdicts.iter().find(|one| one["metric"] == metric).expect("the metric was seen")["verdict"]
+        .as_str()
+        .expect("a word")
 }

@@ -12,11 +12,12 @@ const FILES: [&str; 4] = ["summary.json", "growth.svg", "growth.png", "report.md
 
 fn run(out: &Path, words: &[&str]) {
     let told = told(
-        tidewatch()
-            .args(["run", "--interval", "20ms", "--inconclusive", "pass", "--out"])
-            .arg(out)
-            .args(words)
-            .args(["--", "sh", "-c", "for n in 1 2 3 4 5 6 7 8; do sleep 0.2; done"]),
+        tidewatch().args(["run", "--interval", "20ms", "--inconclusive", "pass", "--out"]).arg(out).args(words).args([
+            "--",
+            "sh",
+            "-c",
+            "for n in 1 2 3 4 5 6 7 8; do sleep 0.2; done",
+        ]),
     );
     assert_eq!(told.code, Some(0), "{told}");
 }

@@ -78,9 +78,20 @@ fn redis_under_its_benchmark() {
             .arg(folder.path()),
     );
     wait_for_port(port.parse().expect("a port"));
-    let mut load = Running::quiet(
-        Command::new("redis-benchmark").args(["-h", "127.0.0.1", "-p", &port, "-c", "20", "-n", "100000000", "-t", "set,get", "-r", "10000"]),
-    );
+    let mut load = Running::quiet(Command::new("redis-benchmark").args([
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "-c",
+        "20",
+        "-n",
+        "100000000",
+        "-t",
+        "set,get",
+        "-r",
+        "10000",
+    ]));
     let clients = || info(&port, "connected_clients").is_some_and(|count| count >= 20.0);
     wait_for("the load to be connected", Duration::from_secs(20), || clients().then_some(()));
     let before = commands(&port);
@@ -115,7 +126,9 @@ fn private_bytes(pid: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("smaps_rollup");
     let field = |name: &str| -> f64 {
         text.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse::<f64>().ok())
+            .find_map(|line| {
+                line.strip_prefix(name)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse::<f64>().ok()
+            })
             .unwrap_or(0.0)
     };
     (field("Anonymous") + field("Swap") - field("LazyFree")) * 1024.0
@@ -134,9 +147,12 @@ fn a_python_server_under_load() {
             .arg(&port),
     );
     wait_for_port(port.parse().expect("a port"));
-    let mut load = Running::quiet(
-        Command::new("wrk").args(["-t1", "-c4", "-d60s", &format!("http://127.0.0.1:{port}/page.html")]),
-    );
+    let mut load = Running::quiet(Command::new("wrk").args([
+        "-t1",
+        "-c4",
+        "-d60s",
+        &format!("http://127.0.0.1:{port}/page.html"),
+    ]));
     let records = attach(server.pid(), &folder.path().join("run"), "4s");
     // What stays open while requests come and go: the same on both sides.
     let still = |counts: BTreeMap<&'static str, u64>| (counts.get("pipe").copied(), counts.get("epoll").copied());

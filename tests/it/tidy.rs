@@ -146,7 +146,9 @@ fn no_path_of_a_machine_is_in_the_tree() {
     let mut files = sources(&root().join("src"));
     files.extend(sources(&root().join("tests")));
     files.extend(sources(&root().join("xtask")));
-    files.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
+    files.extend(
+        fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()),
+    );
     files.extend(["README.md", "CHANGELOG.md", "Cargo.toml", ".ci/run"].map(|name| root().join(name)));
     for path in files {
         let Ok(text) = fs::read_to_string(&path) else { continue };

@@ -51,9 +51,7 @@ impl Need {
 fn is_here(program: &str) -> bool {
     match program.split_once('*') {
         Some((before, after)) => std::fs::read_dir(before).is_ok_and(|mut entries| {
-            entries.any(|entry| {
-                entry.is_ok_and(|entry| entry.path().join(after.trim_start_matches('/')).exists())
-            })
+            entries.any(|entry| entry.is_ok_and(|entry| entry.path().join(after.trim_start_matches('/')).exists()))
         }),
         None => std::env::var_os("PATH")
             .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists())),

@@ -1,2 +1,144 @@
+use super::*;
+use crate::sample::{Descriptors, Detail, Event, FdKind, Mappings, Mark, Memory, Sample, Stop, Tally, TreeCounts};
+
+fn at(second: u64) -> Moment {
+    Moment(second * 1_000_000)
+}
+
+fn begins(second: u64, phase: Phase, cycle: u32) -> Record {
+    Record::Mark(Mark { at: at(second), operations: 0, border: Border::PhaseBegins { phase, cycle } })
+}
+
+fn sample(second: u64, change: impl FnOnce(&mut Sample)) -> Record {
+    let mut sample = Sample { at: at(second), operations: second * 100, ..Sample::default() };
+    change(&mut sample);
+    Record::Sample(sample)
+}
+
+fn values(metric: &Metric, source: MemorySource, records: &[Record]) -> Vec<f64> {
+    Curve::of(metric, Axis::Operations, source, records).points.iter().map(|point| point.value).collect()
+}
+
 #[test]
-fn x() {}
+fn marks_place_points_even_when_records_are_out_of_order() {
+    let threads = |second, n| sample(second, |s| s.threads = Some(n));
+    let end = Border::ScenarioEnds { scenario: "s".into(), stop: Stop::Decided, tally: Tally::default() };
+    let records = [
+        threads(10, 1),
+        begins(11, Phase::Warmup, 0),
+        threads(14, 3),
+        threads(12, 2),
+        begins(13, Phase::Load, 1),
+        begins(15, Phase::Settle, 1),
+        threads(16, 4),
+        Record::Mark(Mark { at: at(17), operations: 0, border: end }),
+        threads(18, 9),
+    ];
+    let curve = Curve::of(&Metric::Threads, Axis::Seconds, MemorySource::Statm, &records);
+    let seen: Vec<_> = curve.points.iter().map(|p| (p.t, p.x, p.value, p.cycle, p.phase)).collect();
+    assert_eq!(
+        seen,
+        [
+            (10.0, 0.0, 1.0, 0, None),
+            (12.0, 2.0, 2.0, 0, Some(Phase::Warmup)),
+            (14.0, 4.0, 3.0, 1, Some(Phase::Load)),
+            (16.0, 6.0, 4.0, 1, Some(Phase::Settle)),
+        ]
+    );
+    assert_eq!(curve.recent_high(), Some(3.0));
+}
+
+#[test]
+fn each_metric_is_read_from_its_place_and_missing_is_no_point() {
+    use MemorySource::{SmapsRollup, Statm};
+    let memory = Memory { rss: 90, pss: 80, private: 70, shared: 5, file: 15, swap: 0 };
+    let tree = TreeCounts { children: 3, zombies: 2, orphans: 1 };
+    let records = [
+        sample(1, |s| (s.rss, s.anonymous, s.fds, s.own_connections) = (Some(99), Some(66), Some(20), 25)),
+        sample(2, |s| (s.memory, s.tree, s.threads) = (Some(memory), Some(tree), Some(10))),
+        Record::Detail(Detail {
+            at: at(3),
+            operations: 300,
+            mappings: Some(Mappings { heap: 40, stack: 8, ..Mappings::default() }),
+            descriptors: Some(Descriptors { by_kind: [(FdKind::Tcp, 6)].into(), by_target: Vec::new() }),
+            cgroup: Some(crate::sample::Cgroup { sock: Some(12), ..Default::default() }),
+            gauges: [("items".to_owned(), 5.5), ("broken".to_owned(), f64::NAN)].into(),
+            ..Detail::default()
+        }),
+    ];
+    for (metric, source, expected) in [
+        (Metric::Private, SmapsRollup, vec![70.0]),
+        (Metric::Private, Statm, vec![66.0]),
+        (Metric::Rss, SmapsRollup, vec![90.0]),
+        (Metric::Rss, Statm, vec![99.0]),
+        (Metric::Shared, Statm, vec![5.0]),
+        (Metric::File, SmapsRollup, vec![15.0]),
+        (Metric::Fds, Statm, vec![0.0]),
+        (Metric::Threads, Statm, vec![10.0]),
+        (Metric::Tasks, Statm, vec![16.0]),
+        (Metric::Children, Statm, vec![3.0]),
+        (Metric::Zombies, Statm, vec![2.0]),
+        (Metric::Orphans, Statm, vec![1.0]),
+        (Metric::Peak, SmapsRollup, vec![66.0]),
+        (Metric::Heap, Statm, vec![40.0]),
+        (Metric::Stack, Statm, vec![8.0]),
+        (Metric::FdsOf(FdKind::Tcp), Statm, vec![6.0]),
+        (Metric::FdsOf(FdKind::Pipe), Statm, vec![0.0]),
+        (Metric::Gauge("items".into()), Statm, vec![5.5]),
+        (Metric::Gauge("broken".into()), Statm, vec![]),
+        (Metric::Gauge("absent".into()), Statm, vec![]),
+        (Metric::Cgroup("sock".into()), Statm, vec![12.0]),
+        (Metric::Cgroup("anon".into()), Statm, vec![]),
+    ] {
+        assert_eq!(values(&metric, source, &records), expected, "{metric} {source:?}");
+    }
+}
+
+fn peak_tick(second: u64, anonymous: u64, mark: Option<u64>) -> Record {
+    sample(second, |s| (s.rss, s.anonymous, s.high_water) = (Some(anonymous + 30), Some(anonymous), mark))
+}
+
+#[test]
+fn a_high_water_mark_counts_where_it_was_reset_for_the_cycle() {
+    let reset = |second| Record::Event { at: at(second), event: Event::PeakReset };
+    let records = [
+        begins(1, Phase::Load, 1),
+        reset(2),
+        peak_tick(3, 100, Some(530)),
+        begins(4, Phase::Settle, 1),
+        reset(5),
+        begins(6, Phase::Load, 2),
+        peak_tick(7, 100, Some(430)),
+        begins(8, Phase::Load, 3),
+        peak_tick(9, 100, Some(430)),
+    ];
+    assert_eq!(values(&Metric::Peak, MemorySource::Statm, &records), [500.0, 400.0, 100.0]);
+}
+
+#[test]
+fn without_a_reset_the_mark_counts_only_where_it_rose() {
+    let records = [
+        begins(1, Phase::Load, 1),
+        peak_tick(2, 100, Some(900)),
+        peak_tick(3, 120, Some(900)),
+        peak_tick(4, 110, Some(1000)),
+        peak_tick(5, 130, None),
+    ];
+    assert_eq!(values(&Metric::Peak, MemorySource::Statm, &records), [100.0, 120.0, 970.0, 130.0]);
+}
+
+#[test]
+fn watching_cuts_time_into_equal_windows() {
+    let watch = |seconds: u64| {
+        let records: Vec<Record> = (0..=seconds * 2)
+            .map(|half| sample(half, |s| (s.at, s.fds) = (Moment(half * 500_000), Some(half))))
+            .collect();
+        Curve::windowed(&Metric::Fds, MemorySource::Statm, &records)
+    };
+    for (seconds, windows) in [(0, 1), (5, 5), (20, 20), (400, 50)] {
+        let curve = watch(seconds);
+        assert_eq!(curve.points.last().map(|point| point.cycle), Some(windows), "{seconds} s");
+        assert_eq!(curve.floors().cycles.len(), windows as usize, "{seconds} s");
+    }
+    assert!(Curve::windowed(&Metric::Fds, MemorySource::Statm, &[]).points.is_empty());
+}

@@ -37,7 +37,7 @@ impl Buffer {
 
     /// Marks the first `count` bytes as used.
     pub fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.end);
+        self.start += count.min(self.end - self.start);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }

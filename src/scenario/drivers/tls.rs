@@ -60,7 +60,7 @@ fn failed(host: &str, error: &io::Error) -> Trouble {
         Some(rustls::Error::InvalidCertificate(why)) => Trouble::unexpected(
             "certificate refused",
             format!(
-                "{host}: {why}; for a self-signed one say tls = {{ ca = \"file.pem\" }} or trust anyone on this machine"
+                "{host}: {why}; for a self-signed one say trust = {{ authority = \"ca.pem\" }}, or trust = \"anyone\" on this machine"
             ),
         ),
         Some(other) => Trouble::unexpected("TLS refused", printable(format!("{host}: {other}").as_bytes())),

@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -196,6 +196,9 @@ impl AsyncWrite for Wire {
     }
 }
 
+/// The addresses of each host and port that was looked up.
+type Resolved = HashMap<(String, u16), Arc<[SocketAddr]>>;
+
 /// Makes connections: guarded, accounted for, with what was resolved and which certificates are believed
 /// kept for the next.
 #[derive(Debug)]
@@ -203,7 +206,7 @@ pub struct Net {
     guard: Guard,
     counters: Arc<Counters>,
     trusted: Trusted,
-    resolved: Mutex<HashMap<(String, u16), Arc<[SocketAddr]>>>,
+    resolved: Mutex<Resolved>,
 }
 
 impl Net {
@@ -272,7 +275,7 @@ impl Net {
         Ok(addresses)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<(String, u16), Arc<[SocketAddr]>>> {
+    fn known(&self) -> MutexGuard<'_, Resolved> {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -93,7 +93,9 @@ impl<S: Stage> Course<'_, S> {
             }
             self.begin(Phase::Settle, cycle).await;
             self.settle().await;
-            if self.stage.cycle_done(cycle).await == Go::Decided && cycle >= scenario.min_cycles {
+            let enough = cycle >= scenario.min_cycles
+                && scenario.min_operations.is_none_or(|operations| self.ground.counted() >= operations);
+            if self.stage.cycle_done(cycle).await == Go::Decided && enough {
                 self.finish().await;
                 return Stop::Decided;
             }

@@ -35,7 +35,8 @@ pub trait Stage: Send + Sync {
     /// A border is crossed. Returns when the mark is in the recording and the reading at it was taken.
     fn border(&self, border: Border) -> impl Future<Output = ()> + Send;
 
-    /// A cycle has settled. The answer is heeded from the scenario's fewest cycles on.
+    /// A cycle has settled. The answer is heeded once the scenario's fewest cycles and operations are
+    /// done.
     fn cycle_done(&self, cycle: u32) -> impl Future<Output = Go> + Send;
 
     /// Resolves when the target has ended. May be asked more than once.

@@ -122,9 +122,10 @@ fn captured_names(work: &Work) -> BTreeSet<&str> {
         Some(Opening::Step(step)) => Some(&**step),
         _ => None,
     };
-    let captures = |step| match step {
-        &Step::Http(ref http) => Some(http.capture.keys().map(String::as_str)),
-        _ => None,
-    };
-    steps.into_iter().chain(opening).filter_map(captures).flatten().collect()
+    steps.into_iter().chain(opening).flat_map(captures).collect()
+}
+
+fn captures(step: &Step) -> impl Iterator<Item = &str> {
+    let http = if let Step::Http(http) = step { Some(http) } else { None };
+    http.into_iter().flat_map(|http| http.capture.keys().map(String::as_str))
 }

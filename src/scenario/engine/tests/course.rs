@@ -21,6 +21,17 @@ async fn it_is_decided_no_sooner_than_after_the_fewest_cycles() {
     }
 }
 
+#[tokio::test]
+async fn it_goes_on_until_the_fewest_operations_are_done() {
+    let server = http_server(|_| answer(200, "")).await;
+    let stage = FakeStage { decide_at: Some(1), ..FakeStage::default() };
+    let mut scenario = scenario(flood(http("GET", "/")));
+    (scenario.max_cycles, scenario.load, scenario.min_operations) = (100, Load::Operations(10), Some(50));
+    let (stop, tally) = run_on(&stage, &scenario, &around(server.port)).await;
+    assert_eq!(stop, Stop::Decided);
+    assert!((50..63).contains(&tally.counted), "{}", tally.counted);
+}
+
 #[tokio::test(start_paused = true)]
 async fn idle_is_phases_without_work() {
     let stage = FakeStage::default();

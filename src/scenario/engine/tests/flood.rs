@@ -68,7 +68,7 @@ async fn too_many_errors_stop_it_and_few_do_not() {
     for (bad_every, stop_expected) in [(5, Stop::Errors), (50, Stop::Spent)] {
         let calls = AtomicU64::new(0);
         let server = http_server(move |_| {
-            let bad = (calls.fetch_add(1, Relaxed) + 1) % bad_every == 0;
+            let bad = (calls.fetch_add(1, Relaxed) + 1).is_multiple_of(bad_every);
             answer(if bad { 503 } else { 200 }, "")
         })
         .await;
@@ -99,7 +99,8 @@ async fn keys_repeat_when_they_are_to_be_distinct_only_so_far() {
     scenario.distinct = Some(10);
     let (_, tally) = run_alone(&scenario, server.port).await;
     assert!(tally.counted >= 70);
-    assert_eq!((seen.lock().expect("seen").0.len(), seen.lock().expect("seen").1.len()), (10, 10));
+    let seen = seen.lock().expect("seen");
+    assert_eq!((seen.0.len(), seen.1.len()), (10, 10));
 }
 
 #[tokio::test]

@@ -126,6 +126,7 @@ fn scenario(work: Work) -> Scenario {
         min_cycles: 1,
         max_cycles: 1,
         max_errors: 0.0,
+        min_operations: None,
         distinct: None,
         before_settle: None,
     }

@@ -27,8 +27,6 @@ pub struct HttpServer {
     pub port: u16,
     /// Connections accepted so far.
     pub accepted: Arc<AtomicU64>,
-    /// Connections open now.
-    pub open: Arc<AtomicU64>,
     /// Requests answered.
     pub answered: Arc<AtomicU64>,
     /// The tasks.
@@ -64,9 +62,9 @@ where
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let port = listener.local_addr().expect("address").port();
-    let (accepted, open, answered) = <(Arc<AtomicU64>, Arc<AtomicU64>, Arc<AtomicU64>)>::default();
+    let (accepted, answered) = <(Arc<AtomicU64>, Arc<AtomicU64>)>::default();
     let mut tasks = JoinSet::new();
-    let (a, o, n) = (Arc::clone(&accepted), Arc::clone(&open), Arc::clone(&answered));
+    let (a, n) = (Arc::clone(&accepted), Arc::clone(&answered));
     let handler = Arc::new(move |asked| {
         n.fetch_add(1, Relaxed);
         handler(asked)
@@ -76,15 +74,10 @@ where
         loop {
             let (stream, _) = listener.accept().await.expect("accept");
             a.fetch_add(1, Relaxed);
-            o.fetch_add(1, Relaxed);
-            let (o, handler) = (Arc::clone(&o), Arc::clone(&handler));
-            connections.spawn(async move {
-                serve(stream, handler).await;
-                o.fetch_sub(1, Relaxed);
-            });
+            connections.spawn(serve(stream, Arc::clone(&handler)));
         }
     });
-    HttpServer { port, accepted, open, answered, tasks }
+    HttpServer { port, accepted, answered, tasks }
 }
 
 /// Hands every accepted socket to a function; stops when dropped.

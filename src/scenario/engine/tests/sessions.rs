@@ -21,12 +21,14 @@ async fn ping_pong(mut stream: TcpStream, seen: UnboundedSender<Seen>) {
     let mut bytes = [0; 64];
     loop {
         match stream.read(&mut bytes).await {
-            Ok(0) => break drop(seen.send(Seen::End)),
+            Ok(0) => break seen.send(Seen::End).unwrap_or_default(),
             Ok(_) => {
                 let _ = seen.send(Seen::Greeted);
                 let _ = stream.write_all(b"+PONG\r\n").await;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break drop(seen.send(Seen::Reset)),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                break seen.send(Seen::Reset).unwrap_or_default();
+            }
             Err(error) => panic!("{error}"),
         }
     }
