@@ -1,0 +1,271 @@
+//! What every report says first: one line of verdict, then whoever is to blame, most urgent first.
+
+use super::words;
+use crate::attribution::{Findings, Row, ScenarioFinding, UNATTRIBUTED};
+use crate::exit::ExitCode;
+use crate::gate::{Check, Gate, Standing};
+use crate::growth::{Growth, Verdict};
+use crate::sample::{Inconclusive, Metric, Plan, Priority, Stop};
+
+/// A subsystem with thresholds crossed.
+#[derive(Debug)]
+pub(super) struct Suspect<'a> {
+    /// Its name; [`UNATTRIBUTED`] where nothing claims the growth. The user's text, or the target's.
+    pub subsystem: String,
+    pub priority: Option<Priority>,
+    pub source: Option<String>,
+    pub crossings: Vec<Crossing<'a>>,
+}
+
+/// One metric of one scenario, with the thresholds that it crossed.
+#[derive(Debug)]
+pub(super) struct Crossing<'a> {
+    pub finding: &'a ScenarioFinding,
+    pub growth: &'a Growth,
+    pub checks: Vec<&'a Check>,
+    /// The part of the growth that is the suspect's; none for metrics that have no ledger.
+    pub row: Option<&'a Row>,
+    /// The peak that rose because this did.
+    pub peak: Option<&'a Growth>,
+}
+
+impl Crossing<'_> {
+    /// What, how much and where, in one line.
+    pub fn sentence(&self) -> String {
+        let amount = self.row.map_or_else(|| self.growth.growth(), |row| row.growth);
+        let per_op = self.row.map_or(self.growth.per_op, |row| row.per_op);
+        format!("{}: {}", self.finding.plan.name, words::growth(self.growth, amount, per_op))
+    }
+
+    /// What speaks for the owner; where nothing does, what the judge says.
+    pub fn evidence(&self) -> String {
+        let evidence = match self.row {
+            Some(row) if !row.evidence.is_empty() => row.evidence.join("; "),
+            _ => self.growth.reason.clone(),
+        };
+        let unit = self.growth.metric.unit();
+        let peak = self.peak.map(|peak| format!("; the peak rose along, by {}", unit.show(peak.growth())));
+        evidence + &peak.unwrap_or_default()
+    }
+
+    /// The thresholds with what was seen where that says more than the verdict.
+    pub fn thresholds(&self) -> String {
+        let one = |check: &&Check| match check.expression.contains('<') {
+            true => format!("{} ({})", check.expression, check.observed),
+            false => check.expression.clone(),
+        };
+        self.checks.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Everyone with a threshold crossed, most urgent first.
+pub(super) fn suspects<'a>(findings: &'a Findings, gate: &'a Gate) -> Vec<Suspect<'a>> {
+    let mut suspects: Vec<Suspect<'a>> = Vec::new();
+    for check in gate.checks.iter().filter(|check| check.standing == Standing::Crossed) {
+        let Some(finding) = findings.scenarios.iter().find(|finding| finding.plan.name == check.scenario) else {
+            continue;
+        };
+        let Some(growth) = finding.growth(&check.metric) else { continue };
+        let rows = owners(findings, check, growth);
+        if rows.is_empty() {
+            let owner = finding.plan.subsystem.clone().unwrap_or_else(|| UNATTRIBUTED.to_owned());
+            add(
+                &mut suspects,
+                &owner,
+                (None, None),
+                Crossing { finding, growth, checks: vec![check], row: None, peak: None },
+            );
+        }
+        for row in rows {
+            let crossing = Crossing { finding, growth, checks: vec![check], row: Some(row), peak: None };
+            add(&mut suspects, &row.subsystem, (row.priority, row.source.clone()), crossing);
+        }
+    }
+    suspects.iter_mut().for_each(fold_peaks);
+    suspects.sort_by_key(|suspect| (suspect.priority.is_none(), suspect.priority));
+    suspects
+}
+
+/// Whether a peak rose only because memory was retained: it is then no finding of its own.
+pub(super) fn is_echo(finding: &ScenarioFinding, growth: &Growth) -> bool {
+    let retained = finding.growth(&Metric::Private).filter(|private| private.verdict == Verdict::Unbounded);
+    match (&growth.metric, growth.per_op, retained.and_then(|private| private.per_op)) {
+        // A quarter more is the noise of load on top of the floors.
+        (Metric::Peak, Some(peak), Some(private)) => peak.value <= 1.25 * private.high,
+        _ => false,
+    }
+}
+
+/// Puts the peaks that are echoes to the retained growth behind them.
+fn fold_peaks(suspect: &mut Suspect<'_>) {
+    let (echoes, mut own): (Vec<Crossing<'_>>, Vec<Crossing<'_>>) =
+        std::mem::take(&mut suspect.crossings).into_iter().partition(|c| is_echo(c.finding, c.growth));
+    for echo in echoes {
+        let behind = own
+            .iter_mut()
+            .find(|c| c.growth.metric == Metric::Private && c.finding.plan.name == echo.finding.plan.name);
+        match behind {
+            Some(crossing) => {
+                crossing.peak = Some(echo.growth);
+                crossing.checks.extend(echo.checks);
+            }
+            None => own.push(echo),
+        }
+    }
+    suspect.crossings = own;
+}
+
+/// The thresholds that the run could not decide: those with the same reason together.
+pub(super) fn undecided(gate: &Gate) -> Vec<String> {
+    let mut groups: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    for check in gate.checks.iter().filter(|check| check.standing == Standing::Undecided) {
+        let known = groups.iter_mut().find(|(scenario, why, _)| *scenario == check.scenario && *why == check.observed);
+        match known {
+            Some((_, _, expressions)) => expressions.push(check.expression.clone()),
+            None => groups.push((&check.scenario, &check.observed, vec![check.expression.clone()])),
+        }
+    }
+    let one = |(scenario, why, expressions): (&str, &str, Vec<String>)| {
+        format!("{scenario}: {}: {why}", together(&expressions))
+    };
+    groups.into_iter().map(one).collect()
+}
+
+/// `fds, threads and orphans != unbounded` for three thresholds that ask the same.
+fn together(expressions: &[String]) -> String {
+    const ASKED: &str = " != unbounded";
+    let metrics: Option<Vec<String>> =
+        expressions.iter().map(|text| text.strip_suffix(ASKED).map(str::to_owned)).collect();
+    metrics.map_or_else(|| words::listed(expressions), |metrics| words::listed(&metrics) + ASKED)
+}
+
+/// The rows behind a crossed threshold: those without end, else the largest.
+fn owners<'a>(findings: &'a Findings, check: &Check, growth: &Growth) -> Vec<&'a Row> {
+    let rows = findings.ledgers.iter().flat_map(|ledger| &ledger.rows);
+    let rows: Vec<&Row> =
+        rows.filter(|row| row.scenario == check.scenario && row.metric == check.metric && row.growth > 0.0).collect();
+    if growth.verdict == Verdict::Unbounded {
+        let endless: Vec<&Row> = rows.iter().copied().filter(|row| row.verdict == Verdict::Unbounded).collect();
+        if !endless.is_empty() {
+            return endless;
+        }
+    }
+    rows.into_iter().max_by(|a, b| a.growth.total_cmp(&b.growth)).into_iter().collect()
+}
+
+fn add<'a>(
+    suspects: &mut Vec<Suspect<'a>>,
+    subsystem: &str,
+    (priority, source): (Option<Priority>, Option<String>),
+    crossing: Crossing<'a>,
+) {
+    let known = suspects.iter_mut().find(|suspect| suspect.subsystem == subsystem);
+    let Some(suspect) = known else {
+        suspects.push(Suspect { subsystem: subsystem.to_owned(), priority, source, crossings: vec![crossing] });
+        return;
+    };
+    let same = |known: &&mut Crossing<'_>| {
+        known.growth.metric == crossing.growth.metric && known.finding.plan.name == crossing.finding.plan.name
+    };
+    match suspect.crossings.iter_mut().find(same) {
+        Some(known) => known.checks.extend(crossing.checks),
+        None => suspect.crossings.push(crossing),
+    }
+}
+
+/// The word that stands first in every report.
+pub(super) const fn outcome(exit: ExitCode) -> &'static str {
+    match exit {
+        ExitCode::Held => "PASS",
+        ExitCode::Crossed => "FAIL",
+        ExitCode::Inconclusive => "INCONCLUSIVE",
+        ExitCode::Interrupted => "INTERRUPTED",
+        ExitCode::Usage | ExitCode::Target => "ERROR",
+    }
+}
+
+/// What came out, in one sentence without the word for it.
+pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String {
+    let undecided = gate.checks.iter().filter(|check| check.standing == Standing::Undecided).count();
+    match gate.exit {
+        ExitCode::Crossed => crossed(findings, gate, Tense::Present).unwrap_or_else(|| "a threshold is crossed".into()),
+        ExitCode::Inconclusive => {
+            format!("the run could not decide {} of {}", undecided, words::counted(gate.checks.len(), "threshold"))
+        }
+        ExitCode::Held if undecided > 0 && plan.inconclusive == Inconclusive::Passes => format!(
+            "no threshold is crossed, but {undecided} of {} could not be decided (an inconclusive run counts as a pass here)",
+            gate.checks.len()
+        ),
+        ExitCode::Held => format!(
+            "nothing crossed a threshold in {} ({} held)",
+            words::counted(findings.scenarios.len(), "scenario"),
+            words::counted(gate.checks.len(), "threshold")
+        ),
+        ExitCode::Interrupted | ExitCode::Target | ExitCode::Usage => {
+            let problem = ended(findings).or_else(|| gate.problems.first().cloned());
+            let problem = problem.unwrap_or_else(|| "the run could not be finished".into());
+            match crossed(findings, gate, Tense::Past) {
+                Some(crossed) => format!("{problem}; until then {crossed}"),
+                None => problem,
+            }
+        }
+    }
+}
+
+/// The target's end, where it is what stopped the run: short, the evidence stands further down.
+fn ended(findings: &Findings) -> Option<String> {
+    let troubled = |finding: &&ScenarioFinding| !matches!(finding.stop, Some(Stop::Decided | Stop::Spent) | None);
+    let first = findings.scenarios.iter().find(troubled)?;
+    let ending = first.ending.as_ref().filter(|_| first.stop == Some(Stop::TargetEnded))?;
+    Some(format!("the target {} during {}", words::ending(ending), first.plan.name))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tense {
+    Present,
+    Past,
+}
+
+/// Who crossed thresholds, in one clause; none when nobody did.
+fn crossed(findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
+    let grows = |one: bool| match (tense, one) {
+        (Tense::Past, _) => "grew",
+        (Tense::Present, true) => "grows",
+        (Tense::Present, false) => "grow",
+    };
+    let suspects = suspects(findings, gate);
+    let endless = |suspect: &&Suspect<'_>| suspect.crossings.iter().any(|c| c.growth.verdict == Verdict::Unbounded);
+    let named = suspects.iter().filter(endless).filter(|suspect| suspect.subsystem != UNATTRIBUTED).count();
+    let mut nouns: Vec<String> = Vec::new();
+    let nobodys = suspects.iter().filter(|suspect| suspect.subsystem == UNATTRIBUTED);
+    for crossing in nobodys.flat_map(|suspect| &suspect.crossings) {
+        let noun = crossing.growth.metric.noun();
+        if crossing.growth.verdict == Verdict::Unbounded && !nouns.contains(&noun) {
+            nouns.push(noun);
+        }
+    }
+    let subsystems = match named {
+        0 => None,
+        _ => Some(format!("{} {} without end", words::counted(named, "subsystem"), grows(named == 1))),
+    };
+    let unclaimed = (!nouns.is_empty()).then(|| {
+        let verb = grows(matches!(nouns.as_slice(), [one] if one.ends_with("memory")));
+        format!("{} {verb} without end{}", words::listed(&nouns), if named > 0 { ", owner not known" } else { "" })
+    });
+    match (subsystems, unclaimed) {
+        (Some(named), Some(rest)) => Some(format!("{named}; besides, {rest}")),
+        (Some(clause), None) | (None, Some(clause)) => Some(clause),
+        (None, None) => match gate.checks.iter().filter(|check| check.standing == Standing::Crossed).count() {
+            0 => None,
+            crossed => {
+                let verb = match (tense, crossed) {
+                    (Tense::Past, 1) => "was",
+                    (Tense::Past, _) => "were",
+                    (Tense::Present, 1) => "is",
+                    (Tense::Present, _) => "are",
+                };
+                Some(format!("{} {verb} crossed", words::counted(crossed, "threshold")))
+            }
+        },
+    }
+}

@@ -1,0 +1,212 @@
+//! What stands below the figures: how the target ended, what was not seen, what watching cost, where to go on.
+
+use super::layout::Page;
+use crate::exit::ExitCode;
+use crate::growth::Verdict;
+use crate::recording::Mode;
+use crate::report::{Report, Written, words};
+use crate::sample::{Border, Event, Mark, MemorySource, Metric, Record, Shape, Stop, Tally};
+
+/// How the target ended, where tidewatch did not end it.
+pub(super) fn endings(page: &mut Page, report: &Report) {
+    let ended: Vec<String> = unexpected_endings(report);
+    if ended.is_empty() {
+        return;
+    }
+    page.heading("How the target ended");
+    for sentence in ended {
+        page.item("  ", &sentence);
+    }
+}
+
+/// One sentence for the end and one for each piece of evidence.
+pub(in crate::report) fn unexpected_endings(report: &Report) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for target in report.recording.targets() {
+        let Some((at, ending)) = target.ended.filter(|(_, ending)| !ending.expected) else { continue };
+        sentences.push(format!(
+            "process {} {} {} into the recording",
+            target.process.pid,
+            words::ending(ending),
+            words::seconds(at.seconds())
+        ));
+        sentences.extend(ending.evidence.iter().cloned());
+    }
+    sentences
+}
+
+/// Answers that were not operations: errors, backpressure, ticks that were missed.
+pub(super) fn answers(page: &mut Page, report: &Report) {
+    let noted: Vec<String> = answer_sentences(report);
+    if noted.is_empty() {
+        return;
+    }
+    page.heading("Answers");
+    for sentence in noted {
+        page.item("  ", &sentence);
+    }
+}
+
+/// What the load generator has to tell of each scenario.
+pub(in crate::report) fn answer_sentences(report: &Report) -> Vec<String> {
+    let scenarios = &report.findings.scenarios;
+    scenarios.iter().flat_map(|finding| of_tally(&finding.plan.name, &finding.tally)).collect()
+}
+
+fn of_tally(name: &str, tally: &Tally) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (kind, count) in &tally.unexpected {
+        let first = tally.first_of_kind.get(kind).map(|first| format!("; the first: {first}")).unwrap_or_default();
+        sentences.push(format!("{name}: {count} of {} not expected: {kind}{first}", tally.tried()));
+    }
+    for (kind, count) in &tally.uncounted {
+        sentences.push(format!("{name}: {count} x {kind}, expected and not counted as operations (backpressure)"));
+    }
+    if tally.missed > 0 {
+        sentences.push(format!(
+            "{name}: {} operations were due and not begun in time: the target or this machine is too slow for the rate",
+            tally.missed
+        ));
+    }
+    sentences
+}
+
+/// Numbers that could not be read, and what the recording lacks.
+pub(super) fn not_seen(page: &mut Page, report: &Report) {
+    let missing = missing_sentences(report);
+    if missing.is_empty() {
+        return;
+    }
+    page.heading("Not seen");
+    for sentence in missing {
+        page.item("  ", &sentence);
+    }
+}
+
+/// What was noted during the run.
+pub(super) fn notes(page: &mut Page, report: &Report) {
+    let notes = note_sentences(report);
+    if notes.is_empty() {
+        return;
+    }
+    page.heading("Notes");
+    for sentence in notes {
+        page.item("  ", &sentence);
+    }
+}
+
+/// What a reader should know: each note once, in the order of the run.
+pub(in crate::report) fn note_sentences(report: &Report) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    for record in &report.recording.records {
+        let Record::Event { event, .. } = record else { continue };
+        let note = match event {
+            Event::Note { text } => text.clone(),
+            Event::Thinned { dropped } => {
+                format!("{dropped} samples were thinned to keep the recording small; floors and peaks are kept")
+            }
+            _ => continue,
+        };
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
+}
+
+/// Every number that is missing, with its reason, and every remark of the recording's reader.
+pub(in crate::report) fn missing_sentences(report: &Report) -> Vec<String> {
+    let missing = report.findings.missing.iter().map(|(metric, reason)| format!("{metric}: {reason}"));
+    let approximate = report.recording.records.iter().filter_map(|record| match record {
+        Record::Mark(Mark {
+            border: Border::ScenarioBegins { scenario, memory_source: MemorySource::Statm }, ..
+        }) => Some(format!("{scenario}: memory is told by statm: without swap, and approximate on some kernels")),
+        _ => None,
+    });
+    missing.chain(approximate).chain(report.recording.remarks.iter().cloned()).collect()
+}
+
+/// What watching cost.
+pub(super) fn overhead(page: &mut Page, report: &Report) {
+    if let Some(sentence) = overhead_sentence(report) {
+        page.blank();
+        page.line(&sentence);
+    }
+}
+
+/// `watching cost: ...`; none when the recording was not finished.
+pub(in crate::report) fn overhead_sentence(report: &Report) -> Option<String> {
+    let summary = report.summary().overhead?;
+    let percent = |share: Option<f64>| share.map_or("unknown".into(), |share| format!("{:.2} %", share * 100.0));
+    let sample = summary.fast_sample_us.map_or("unknown".into(), |us| words::seconds(us / 1e6));
+    let late = match summary.recorded.late {
+        0 => String::new(),
+        late => format!(", {late} of {} ticks late", summary.recorded.ticks),
+    };
+    let load = match report.recording.header.mode {
+        Mode::Check | Mode::Demo => " (load generation included)",
+        Mode::Attach | Mode::Run => "",
+    };
+    Some(format!(
+        "Watching cost: CPU time of tidewatch{load} {} of wall time, {sample} per fast sample, {} of wall time in expensive reads{late}.",
+        percent(summary.cpu_share),
+        percent(summary.expensive_share)
+    ))
+}
+
+/// Where the files are, and what to do next.
+pub(super) fn files(page: &mut Page, report: &Report, files: Option<&Written>) {
+    page.blank();
+    if let Some(files) = files {
+        page.line(&format!("Chart:  {}", files.png.display()));
+        page.line(&format!("Report: {}", files.markdown.display()));
+        page.line(&format!("JSON:   {}", files.summary.display()));
+    }
+    for step in next_steps(report) {
+        page.item("", &format!("Next: {step}"));
+    }
+}
+
+/// What to do now, most useful first.
+pub(in crate::report) fn next_steps(report: &Report) -> Vec<String> {
+    let mut steps = Vec::new();
+    let exit = report.gate.exit;
+    if exit == ExitCode::Target && report.recording.header.launched {
+        steps.push("read what the target wrote: its output is in the run's folder".to_owned());
+    }
+    steps.extend(report.findings.scenarios.iter().filter_map(longer));
+    steps.truncate(4);
+    if exit == ExitCode::Crossed {
+        steps
+            .insert(0, "look at the chart: a line that never bends is a leak, one that flattens is a cache".to_owned());
+    }
+    steps
+}
+
+/// How much longer a scenario has to run for its open verdicts.
+fn longer(finding: &crate::attribution::ScenarioFinding) -> Option<String> {
+    let name = &finding.plan.name;
+    let open = finding.growths.iter().filter(|growth| growth.verdict == Verdict::Inconclusive);
+    let more = open.filter(|growth| Metric::GATED.contains(&growth.metric)).filter_map(|g| g.more_cycles).max()?;
+    match (finding.plan.shape, &finding.stop) {
+        (_, Some(Stop::TargetEnded | Stop::Errors | Stop::Failed { .. })) => None,
+        (Shape::Watch, _) => {
+            let window = finding.growths.iter().find_map(window_seconds)?;
+            Some(format!("watch {} longer (--for): that should decide", words::seconds(window * f64::from(more))))
+        }
+        _ if more > 4 * finding.plan.load.max_cycles => Some(format!(
+            "{name} would need {} more cycles to decide everything: raise its rate, or its `smallest`",
+            crate::units::show_count(f64::from(more))
+        )),
+        _ => {
+            let most = finding.plan.load.max_cycles;
+            Some(format!("run {name} longer: {more} more cycles should decide (cycles.max is {most} now)"))
+        }
+    }
+}
+
+fn window_seconds(growth: &crate::growth::Growth) -> Option<f64> {
+    let (first, last) = (growth.floors.first()?, growth.floors.last()?);
+    let windows = last.cycle.checked_sub(first.cycle).filter(|&n| n > 0)?;
+    Some((last.t - first.t) / f64::from(windows))
+}
