@@ -10,6 +10,7 @@
 //! - `tidy`: the import table and the docs hold what they promise
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "a long test says what it did")]
 
 mod bad_input;
 mod demo;

@@ -179,7 +179,7 @@ fn descent_is_found_by_parents_too() {
         tree.scan(&proc, &mut space);
         let members: Vec<Process> = tree.members.iter().map(|member| member.process).collect();
         assert_eq!(members, [target.process(), child], "{kinship:?}");
-        let tick = tree.members[1].tick(&proc, FdCount::Listing, &mut space).ok().expect("sleep runs");
+        let tick = tree.members[1].tick(&proc, FdCount::Listing, &mut space).unwrap_or_else(|_| panic!("sleep runs"));
         assert!(tick.memory.is_ok_and(|(pages, _)| pages > 0) && tick.fds == Ok(3), "{:?}", tick.fds);
     }
     end(child);

@@ -89,7 +89,9 @@ impl WebSocket {
     /// Says goodbye and waits a little for the answer.
     pub async fn close(mut self) {
         let goodbye = async {
-            if self.stream.close(None).await.is_ok() {
+            // The stream's own `close`, not that of a boxed sink.
+            let stream: &mut WebSocketStream<Wire> = &mut self.stream;
+            if stream.close(None).await.is_ok() {
                 self.drain().await;
             }
         };
