@@ -29,9 +29,12 @@ pub(crate) struct Member {
     /// Held open; `None` in a tree so large that our own descriptors would not last: opened at each use then.
     files: Option<Files>,
     pub(crate) gone: bool,
+    /// Whether it was told why its descriptors cannot be counted.
+    pub(crate) fds_told: bool,
 }
 
 /// What a tick reads of one process.
+#[derive(Debug)]
 pub(crate) struct Tick {
     pub(crate) memory: Result<(u64, u64), Errno>,
     pub(crate) fds: Result<u64, Errno>,
@@ -50,7 +53,7 @@ pub(crate) enum Unread {
 impl Member {
     /// A member that was just found under the handles that will read it.
     pub(crate) fn new(process: Process, standing: Standing, command: &[u8], files: Option<Files>) -> Self {
-        Self { process, standing, command: clean(command), files, gone: false }
+        Self { process, standing, command: clean(command), files, gone: false, fds_told: false }
     }
 
     /// The same member, keeping these files open.
