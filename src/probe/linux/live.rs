@@ -34,6 +34,15 @@ fn scan_until(watcher: &mut Watcher, expected: TreeCounts) -> Vec<Event> {
     }
 }
 
+/// Waits for a condition, or fails.
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn end(process: Process) {
     let pid = rustix::process::Pid::from_raw(process.pid as i32).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("ours to end");
@@ -131,9 +140,12 @@ fn threads_are_counted_by_name() {
     let before = sample(&mut watcher).threads.expect("threads");
     target.tell("threads");
     assert_eq!(sample(&mut watcher).threads, Some(before + THREADS));
-    let threads = watcher.detail(&OwnSockets::default()).threads;
-    let workers = threads.iter().find(|named| named.name == "worker-*").map(|named| named.count);
-    assert_eq!(workers, Some(THREADS), "{threads:?}");
+    // A thread takes its name only when it first runs.
+    let mut threads = Vec::new();
+    until("all workers bear their name", || {
+        threads = watcher.detail(&OwnSockets::default()).threads;
+        threads.iter().any(|named| named.name == "worker-*" && named.count == THREADS)
+    });
     assert_eq!(threads.iter().map(|named| named.count).sum::<u64>(), before + THREADS);
 }
 
@@ -179,10 +191,14 @@ fn descent_is_found_by_parents_too() {
         tree.scan(&proc, &mut space);
         let members: Vec<Process> = tree.members.iter().map(|member| member.process).collect();
         assert_eq!(members, [target.process(), child], "{kinship:?}");
-        let listed = std::fs::read_dir(format!("/proc/{}/fd", child.pid)).expect("its folder").count() as u64;
-        let tick = tree.members[1].tick(&proc, FdCount::Listing, &mut space).expect("sleep runs");
-        assert!(tick.memory.is_ok_and(|(pages, _)| pages > 0));
-        assert_eq!((tick.fds, tick.threads), (Ok(listed), 1));
+        // While it starts it opens and closes its libraries: both ways of counting agree once it sleeps.
+        let folder = format!("/proc/{}/fd", child.pid);
+        until("the counts agree", || {
+            let listed = std::fs::read_dir(&folder).expect("its folder").count() as u64;
+            let tick = tree.members[1].tick(&proc, FdCount::Listing, &mut space).expect("sleep runs");
+            assert_eq!(tick.threads, 1);
+            tick.memory.is_ok_and(|(pages, _)| pages > 0) && tick.fds == Ok(listed)
+        });
     }
     end(child);
 }
@@ -196,10 +212,7 @@ fn a_guardians_other_children_are_orphans() {
     scan_until(&mut watcher, TreeCounts { children: 1, zombies: 0, orphans: 1 });
     // Between fork and exec it still bears the shell's name.
     let sleep = crate::sample::Named { name: "sleep".into(), count: 1 };
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while watcher.detail(&OwnSockets::default()).orphans != [sleep.clone()] {
-        assert!(Instant::now() < deadline, "{:?}", watcher.detail(&OwnSockets::default()).orphans);
-    }
+    until("the orphan is a sleep", || watcher.detail(&OwnSockets::default()).orphans == [sleep.clone()]);
     assert_eq!(sample(&mut watcher).processes, 3);
 
     // The root ends: its child becomes an orphan, and nothing of the tree is lost.
