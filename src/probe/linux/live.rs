@@ -165,7 +165,7 @@ fn children_of_every_thread_join_and_zombies_do_not() {
     assert_eq!(sample(&mut watcher).processes, 3);
     let detail = watcher.detail(&OwnSockets::default());
     let flat = |named: &[crate::sample::Named]| named.iter().map(|n| (n.name.clone(), n.count)).collect::<Vec<_>>();
-    assert_eq!(flat(&detail.children), [("sleep".to_owned(), 2)]);
+    assert_eq!(flat(&detail.children), [("cat".to_owned(), 2)]);
     assert_eq!(flat(&detail.zombies), [("true".to_owned(), ZOMBIES)]);
     assert_eq!(detail.per_process.len(), 3);
     assert_eq!(detail.per_process[0].process, target.process(), "the largest comes first");
@@ -191,11 +191,11 @@ fn descent_is_found_by_parents_too() {
         tree.scan(&proc, &mut space);
         let members: Vec<Process> = tree.members.iter().map(|member| member.process).collect();
         assert_eq!(members, [target.process(), child], "{kinship:?}");
-        // While it starts it opens and closes its libraries: both ways of counting agree once it sleeps.
+        // While it starts it opens and closes its libraries: both ways of counting agree once it waits.
         let folder = format!("/proc/{}/fd", child.pid);
         until("the counts agree", || {
             let listed = std::fs::read_dir(&folder).expect("its folder").count() as u64;
-            let tick = tree.members[1].tick(&proc, FdCount::Listing, &mut space).expect("sleep runs");
+            let tick = tree.members[1].tick(&proc, FdCount::Listing, &mut space).expect("the child runs");
             assert_eq!(tick.threads, 1);
             tick.memory.is_ok_and(|(pages, _)| pages > 0) && tick.fds == Ok(listed)
         });
@@ -243,6 +243,43 @@ fn a_process_that_is_gone_or_another_is_refused() {
     assert_eq!(watcher.members(), []);
     assert_eq!(watcher.missing(), []);
     assert!(matches!(open(process), Err(ProbeError::Gone(_))));
+}
+
+#[test]
+fn the_portable_backend_tells_what_the_kernel_tells() {
+    use crate::probe::portable;
+    let mut target = Target::start();
+    target.tell("memory");
+    let child: u32 = target.tell("child").parse().expect("a pid");
+    let root = portable::Watcher::identify(target.process().pid).expect("the target runs");
+    let open = |root| portable::Watcher::open(Roots { roots: vec![root], guardian: None });
+    let mut watcher = open(root).expect("the target runs");
+    let is_child = |process: &Process| process.pid == child;
+    let appeared = watcher.scan();
+    let told = |event: &Event| matches!(event, Event::Appeared { process, .. } if is_child(process));
+    assert!(appeared.len() == 1 && told(&appeared[0]), "{appeared:?}");
+
+    let mut exact = target.watch();
+    exact.scan();
+    let (mut taken, mut expected) = (Sample::default(), Sample::default());
+    until("both settle on the same", || {
+        watcher.sample(&mut taken);
+        exact.sample(&mut expected);
+        near(taken.rss.expect("resident memory"), expected.rss.expect("resident memory"))
+    });
+    assert_eq!((taken.processes, taken.fds, taken.memory), (2, None, None));
+    assert!(watcher.missing().iter().any(|event| matches!(event, Event::Missing { metric: Metric::Fds, .. })));
+
+    end(identify(child));
+    let mut vanished = Vec::new();
+    until("the child is gone", || {
+        vanished.extend(watcher.scan());
+        !vanished.is_empty()
+    });
+    let told = |event: &Event| matches!(event, Event::Vanished { process } if is_child(process));
+    assert!(vanished.len() == 1 && told(&vanished[0]), "{vanished:?}");
+    let reused = Process { start: root.start + 1, ..root };
+    assert!(matches!(open(reused), Err(ProbeError::Gone(process)) if process == reused));
 }
 
 #[test]

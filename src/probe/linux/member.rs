@@ -83,6 +83,16 @@ impl Member {
         }
     }
 
+    /// Whether it gave up its memory on its way out, and is no zombie yet. One whose first thread ended stays.
+    fn exits(&self, proc: &ProcRoot) -> bool {
+        let exiting = |files: &Files| {
+            let mut line = [0; LINE];
+            let stat = files.read_stat(&mut line)?;
+            Ok(stat.exiting() && !stat.headless())
+        };
+        self.with_files(proc, exiting).unwrap_or(true)
+    }
+
     /// The fast set.
     pub(crate) fn tick(&self, proc: &ProcRoot, count: FdCount, space: &mut [MaybeUninit<u8>]) -> Result<Tick, Errno> {
         let read = |files: &Files| {
@@ -105,7 +115,7 @@ impl Member {
 
     /// What an error on one of its files means: the process is gone, or a number is missing for a reason.
     pub(crate) fn explain(&self, proc: &ProcRoot, file: &str, error: Errno) -> Unread {
-        if !self.runs(proc) {
+        if !self.runs(proc) || (error == Errno::SRCH && self.exits(proc)) {
             return Unread::Vanished;
         }
         let path = proc.path(self.process.pid, file);
