@@ -87,3 +87,16 @@ impl FromIterator<SocketAddr> for OwnSockets {
         own
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watchers_can_move_to_the_thread_that_samples() {
+        fn is_send<T: Send + 'static>() {}
+        is_send::<Watcher>();
+        is_send::<portable::Watcher>();
+        is_send::<gauges::Scraper>();
+    }
+}

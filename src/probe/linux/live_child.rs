@@ -119,7 +119,7 @@ impl Held {
                 self.children.push(Command::new("true").stdin(Stdio::null()).spawn().expect("true"));
             }),
             ["child"] => {
-                let child = Command::new("sleep").arg("300").stdin(Stdio::null()).spawn().expect("sleep");
+                let child = waiting_child();
                 let pid = child.id();
                 self.children.push(child);
                 return pid.to_string();
@@ -128,8 +128,7 @@ impl Held {
             ["child-of-thread"] => {
                 let (tell, told) = std::sync::mpsc::channel();
                 std::thread::spawn(move || {
-                    tell.send(Command::new("sleep").arg("300").stdin(Stdio::null()).spawn().expect("sleep"))
-                        .expect("a reader");
+                    tell.send(waiting_child()).expect("a reader");
                     loop {
                         std::thread::park();
                     }
@@ -172,7 +171,7 @@ impl Held {
     fn guard(&mut self) -> String {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("a subreaper");
         let mut shell = Command::new("sh")
-            .args(["-c", "sleep 300 >/dev/null & (sleep 301 >/dev/null &) ; echo up; read line"])
+            .args(["-c", "sleep 60 >/dev/null 2>&1 & (sleep 61 >/dev/null 2>&1 &) ; echo up; read line"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -183,6 +182,11 @@ impl Held {
         self.children.push(shell);
         pid.to_string()
     }
+}
+
+/// A child that ends by itself when its parent does: it reads a pipe whose other end the parent holds.
+fn waiting_child() -> Child {
+    Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat")
 }
 
 /// Gives up root in this thread and looks at a process of root's: what can be read, and what is said of the rest.

@@ -29,9 +29,12 @@ pub(crate) struct Member {
     /// Held open; `None` in a tree so large that our own descriptors would not last: opened at each use then.
     files: Option<Files>,
     pub(crate) gone: bool,
+    /// Whether it was told why its descriptors cannot be counted.
+    pub(crate) fds_told: bool,
 }
 
 /// What a tick reads of one process.
+#[derive(Debug)]
 pub(crate) struct Tick {
     pub(crate) memory: Result<(u64, u64), Errno>,
     pub(crate) fds: Result<u64, Errno>,
@@ -50,7 +53,7 @@ pub(crate) enum Unread {
 impl Member {
     /// A member that was just found under the handles that will read it.
     pub(crate) fn new(process: Process, standing: Standing, command: &[u8], files: Option<Files>) -> Self {
-        Self { process, standing, command: clean(command), files, gone: false }
+        Self { process, standing, command: clean(command), files, gone: false, fds_told: false }
     }
 
     /// The same member, keeping these files open.
@@ -80,6 +83,16 @@ impl Member {
         }
     }
 
+    /// Whether it gave up its memory on its way out, and is no zombie yet. One whose first thread ended stays.
+    fn exits(&self, proc: &ProcRoot) -> bool {
+        let exiting = |files: &Files| {
+            let mut line = [0; LINE];
+            let stat = files.read_stat(&mut line)?;
+            Ok(stat.exiting() && !stat.headless())
+        };
+        self.with_files(proc, exiting).unwrap_or(true)
+    }
+
     /// The fast set.
     pub(crate) fn tick(&self, proc: &ProcRoot, count: FdCount, space: &mut [MaybeUninit<u8>]) -> Result<Tick, Errno> {
         let read = |files: &Files| {
@@ -102,7 +115,7 @@ impl Member {
 
     /// What an error on one of its files means: the process is gone, or a number is missing for a reason.
     pub(crate) fn explain(&self, proc: &ProcRoot, file: &str, error: Errno) -> Unread {
-        if !self.runs(proc) {
+        if !self.runs(proc) || (error == Errno::SRCH && self.exits(proc)) {
             return Unread::Vanished;
         }
         let path = proc.path(self.process.pid, file);

@@ -12,6 +12,8 @@ pub(crate) struct Stat<'a> {
     pub(crate) state: u8,
     /// Parent.
     pub(crate) parent: u32,
+    /// Flags of the kernel: see [`Stat::exiting`].
+    pub(crate) flags: u64,
     /// User and system time in clock ticks.
     pub(crate) cpu_ticks: u64,
     /// Threads.
@@ -24,6 +26,12 @@ impl Stat<'_> {
     /// Whether the process has ended and waits to be waited for. One whose first thread alone has ended lives on.
     pub(crate) fn ended(&self) -> bool {
         matches!(self.state, b'X' | b'x') || (self.state == b'Z' && self.threads <= 1)
+    }
+
+    /// Whether it is on its way out: its memory may be gone already while it is no zombie yet.
+    pub(crate) fn exiting(&self) -> bool {
+        const PF_EXITING: u64 = 0x4;
+        self.flags & PF_EXITING != 0
     }
 
     /// Whether the first thread has ended while others run: the kernel then shows no memory in its files.
@@ -40,12 +48,13 @@ pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat<'_>> {
     let mut fields = Fields(text.get(close + 1..)?);
     let state = *fields.next()?.first()?;
     let parent = u32::try_from(number(fields.next()?)?).ok()?;
-    // Fields are numbered from 1 in proc(5): 4 is the parent, 14 and 15 are CPU time.
-    let user = number(fields.nth(14 - 5)?)?;
+    // Fields are numbered from 1 in proc(5): 4 is the parent, 9 the flags, 14 and 15 are CPU time.
+    let flags = number(fields.nth(9 - 5)?)?;
+    let user = number(fields.nth(14 - 10)?)?;
     let system = number(fields.next()?)?;
     let threads = number(fields.nth(20 - 16)?)?;
     let start = number(fields.nth(22 - 21)?)?;
-    Some(Stat { command, state, parent, cpu_ticks: user.saturating_add(system), threads, start })
+    Some(Stat { command, state, parent, flags, cpu_ticks: user.saturating_add(system), threads, start })
 }
 
 /// Resident and shared pages of `/proc/PID/statm`.
@@ -91,15 +100,39 @@ mod tests {
         (
             "1 (systemd) S 0 1 1 0 -1 4194560 40541 1302334 89 2207 81 312 8213 2511 20 0 1 0 3 174063616 2219 \
              18446744073709551615 1 1 0 0 0 0 671173123 4096 1260 0 0 0 17 1 0 0 14 0 0 0 0 0 0 0 0 0 0\n",
-            Stat { command: b"systemd", state: b'S', parent: 0, cpu_ticks: 393, threads: 1, start: 3 },
+            Stat {
+                command: b"systemd",
+                state: b'S',
+                parent: 0,
+                flags: 4_194_560,
+                cpu_ticks: 393,
+                threads: 1,
+                start: 3,
+            },
         ),
         (
             "4242 (a) R 1 (b) S 7 4242 4242 0 -1 1077936384 5 0 0 0 11 22 0 0 20 0 100 0 987654 1 2 3 4 5 6 0 0 0\n",
-            Stat { command: b"a) R 1 (b", state: b'S', parent: 7, cpu_ticks: 33, threads: 100, start: 987_654 },
+            Stat {
+                command: b"a) R 1 (b",
+                state: b'S',
+                parent: 7,
+                flags: 1_077_936_384,
+                cpu_ticks: 33,
+                threads: 100,
+                start: 987_654,
+            },
         ),
         (
             "77 (gone) Z 76 76 70 0 -1 4228108 116 0 0 0 0 0 0 0 20 0 1 0 123456 0 0 18446744073709551615 0 0 0\n",
-            Stat { command: b"gone", state: b'Z', parent: 76, cpu_ticks: 0, threads: 1, start: 123_456 },
+            Stat {
+                command: b"gone",
+                state: b'Z',
+                parent: 76,
+                flags: 4_228_108,
+                cpu_ticks: 0,
+                threads: 1,
+                start: 123_456,
+            },
         ),
     ];
 
@@ -109,6 +142,7 @@ mod tests {
             assert_eq!(parse_stat(text.as_bytes()), Some(stat), "{text}");
         }
         assert!(STATS[2].1.ended() && !STATS[0].1.ended());
+        assert!(STATS[2].1.exiting() && !STATS[0].1.exiting() && !STATS[1].1.exiting());
         assert!(Stat { threads: 3, ..STATS[2].1 }.headless());
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Tree {
     pub(crate) zombies: Vec<Zombie>,
     /// How many members' files may be held open.
     hold: usize,
+    /// A process that could not be looked at in the last scan because too many files are open here.
+    pub(crate) unopened: Option<(u32, Errno)>,
 }
 
 /// What one scan works with.
@@ -66,13 +68,14 @@ struct Walk<'a> {
 impl Tree {
     /// A tree of roots alone; descendants join at the first scan.
     pub(crate) fn new(kinship: Kinship, roots: Vec<Member>, guardian: Option<Process>, hold: usize) -> Self {
-        Self { kinship, guardian, members: roots, zombies: Vec::new(), hold }
+        Self { kinship, guardian, members: roots, zombies: Vec::new(), hold, unopened: None }
     }
 
     /// Looks who joined and who left.
     pub(crate) fn scan(&mut self, proc: &ProcRoot, space: &mut [MaybeUninit<u8>]) -> Vec<Event> {
         let mut walk = Walk::begin(self, proc, space);
         self.zombies.clear();
+        self.unopened = None;
         for member in &mut self.members {
             member.gone = member.gone || !member.runs(proc);
             if member.standing == Standing::Root && !member.gone && walk.visited.insert(member.process.pid) {
@@ -157,7 +160,13 @@ impl Tree {
         let mut line = [0; LINE];
         let files = match Files::open(walk.proc, pid) {
             Ok(files) => files,
-            Err(_) => return false,
+            Err(error) => {
+                // Gone, hidden, or too many files open here: only the last leaves the tree incomplete.
+                if matches!(error, Errno::MFILE | Errno::NFILE) {
+                    self.unopened = Some((pid, error));
+                }
+                return false;
+            }
         };
         let Ok(stat) = files.read_stat(&mut line) else { return false };
         if stat.parent != parent {

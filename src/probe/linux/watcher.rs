@@ -83,6 +83,15 @@ impl Watcher {
     /// told by whoever named them.
     pub fn scan(&mut self) -> Vec<Event> {
         let events = self.tree.scan(&self.proc, &mut self.space);
+        if let Some((pid, error)) = self.tree.unopened {
+            let path = self.proc.path(pid, "stat");
+            let why = format!(
+                "the tree is incomplete: cannot open {}: {} (raise the limit with ulimit -n)",
+                path.display(),
+                std::io::Error::from(error)
+            );
+            self.missing.note(Metric::Children, &why);
+        }
         self.members.clear();
         self.members.extend(self.tree.members.iter().map(|member| member.process));
         events
@@ -131,7 +140,10 @@ impl Watcher {
                         Ok(count) => fds = fds.map(|sum: u64| sum.saturating_add(count)),
                         Err(error) => {
                             fds = None;
-                            note(&self.proc, &mut self.missing, member, Metric::Fds, "fd", error);
+                            // Denied once is denied at every tick: the reason is worked out for the first alone.
+                            if !std::mem::replace(&mut member.fds_told, true) {
+                                note(&self.proc, &mut self.missing, member, Metric::Fds, "fd", error);
+                            }
                         }
                     }
                 }
