@@ -4,6 +4,7 @@
 //! target nor be lost. Answers are found by reading that file on from where it ended when the line was sent.
 
 use std::path::PathBuf;
+#[cfg(unix)]
 use std::sync::Arc;
 
 /// The target's standard input and the file that its standard output goes to.
@@ -18,6 +19,24 @@ pub struct StdioChannel {
 
 #[cfg(unix)]
 pub use unix::Stdio;
+
+/// Not supported on this system: there is none.
+#[cfg(not(unix))]
+#[derive(Debug)]
+pub enum Stdio {}
+
+#[cfg(not(unix))]
+impl Stdio {
+    /// Refuses.
+    pub fn open(_: &StdioChannel) -> std::io::Result<Self> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    /// Cannot be reached: there is none.
+    pub async fn say(&mut self, _: &str, _: Option<&str>, _: &mut Vec<u8>) -> Result<(), super::trouble::Trouble> {
+        match *self {}
+    }
+}
 
 #[cfg(unix)]
 mod unix {

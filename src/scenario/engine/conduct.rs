@@ -189,7 +189,7 @@ impl<S: Stage> Course<'_, S> {
             Some(worker) => tokio::select! {
                 biased;
                 () = quiet => {}
-                never = worker.listen() => match never {},
+                never = worker.mind() => match never {},
             },
             None => quiet.await,
         }

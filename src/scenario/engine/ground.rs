@@ -181,7 +181,6 @@ impl Ground {
     }
 }
 
-#[cfg(unix)]
 fn open_stdio(around: &Surroundings) -> Result<Option<tokio::sync::Mutex<Stdio>>, Trouble> {
     let open = |channel| Stdio::open(channel).map(tokio::sync::Mutex::new);
     around

@@ -143,20 +143,19 @@ impl Worker {
 
     /// Watches what is open while nothing is to be done, for as long as it is awaited.
     pub async fn mind(&mut self) -> Infallible {
-        self.hands.http.mind().await
+        let Self { hands, long, .. } = self;
+        match long {
+            None => hands.http.mind().await,
+            Some((session, _)) => tokio::select! {
+                never = hands.http.mind() => never,
+                never = session.drain() => never,
+            },
+        }
     }
 
     /// Closes every connection but that of a long session.
     pub fn close_idle(&mut self) {
         self.hands.http.close();
-    }
-
-    /// Reads what comes on a long session, for as long as it is awaited.
-    pub async fn listen(&mut self) -> Infallible {
-        match &mut self.long {
-            Some((session, _)) => session.drain().await,
-            None => std::future::pending().await,
-        }
     }
 
     /// Ends a long session as the scenario says.

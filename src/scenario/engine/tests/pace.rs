@@ -63,3 +63,37 @@ async fn a_slow_rate_is_carried_over_from_load_to_load() {
     // Twenty loads of 30 ms at ten a second: six operations, give or take the jitter.
     assert!((4..=8).contains(&tally.counted), "{tally:?}");
 }
+
+#[tokio::test]
+async fn an_idle_connection_that_the_target_ends_leaves_the_account() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    async fn own_is(counters: &Counters, count: u64) {
+        while counters.own_connections.load(Relaxed) != count {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let stage = FakeStage::default();
+    let counters = Arc::clone(&stage.counters);
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let (port, _server) = plain_server(move |mut stream| {
+        let (counters, told) = (Arc::clone(&counters), told.clone());
+        async move {
+            let mut scrap = [0; 1024];
+            let _ = stream.read(&mut scrap).await;
+            assert_eq!(counters.own_connections.load(Relaxed), 0, "nothing has proved that it is held");
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            own_is(&counters, 1).await;
+            drop(stream);
+            own_is(&counters, 0).await;
+            let _ = told.send(());
+        }
+    })
+    .await;
+    // The first operation after half a second, the second after a second: time for an end to be seen.
+    let scenario = open(2.0, 1, 3_600_000, http("GET", "/"));
+    let around = around(port);
+    tokio::select! {
+        told = heard.recv() => assert!(told.is_some()),
+        _ = run_on(&stage, &scenario, &around) => panic!("the load lasts an hour"),
+    }
+}

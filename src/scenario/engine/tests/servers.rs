@@ -92,6 +92,7 @@ where
         let mut connections = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.expect("accept");
+            stream.set_nodelay(true).expect("nodelay");
             connections.spawn(each(stream));
         }
     });
