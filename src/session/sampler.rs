@@ -152,9 +152,13 @@ impl Reader {
     }
 
     fn tick(&mut self) {
+        let due = self.scanned.is_none_or(|when| when.elapsed() >= SCAN_EVERY) && self.pace.allows(self.scan_cost);
+        if due {
+            self.scan();
+        }
         let mut sample = self.fast();
-        if self.scanned.is_none_or(|when| when.elapsed() >= SCAN_EVERY) && self.pace.allows(self.scan_cost) {
-            self.scan(&mut sample);
+        if due {
+            self.watcher.tree(&mut sample);
         }
         if self.settings.source == MemorySource::SmapsRollup && self.pace.allows(self.exact_cost) {
             self.exact(&mut sample);
@@ -176,12 +180,9 @@ impl Reader {
         sample
     }
 
-    fn scan(&mut self, sample: &mut Sample) {
-        let (events, cost) = self.pace.spend(|| {
-            let events = self.watcher.scan();
-            self.watcher.tree(sample);
-            events
-        });
+    /// Looks who belongs to the tree, before anything is read of its members.
+    fn scan(&mut self) {
+        let (events, cost) = self.pace.spend(|| self.watcher.scan());
         self.scan_cost = cost;
         self.scanned = Some(Instant::now());
         for event in events {
@@ -198,8 +199,9 @@ impl Reader {
     }
 
     fn look(&mut self, look: Look, peak: Peak, gauges: BTreeMap<String, f64>) {
+        self.scan();
         let mut sample = self.fast();
-        self.scan(&mut sample);
+        self.watcher.tree(&mut sample);
         if look == Look::Full || self.settings.source == MemorySource::SmapsRollup {
             self.exact(&mut sample);
         } else {
