@@ -5,6 +5,24 @@ use std::time::{Duration, Instant};
 /// The share of wall time that expensive readings may take, because they hold the target's mmap lock.
 const SHARE: f64 = 0.01;
 
+/// What a reading is for: each use leaves room for the ones after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// A tick between borders: more points on the curve.
+    Tick,
+    /// A closer look at a border: who holds what.
+    Look,
+}
+
+impl Use {
+    fn share(self) -> f64 {
+        match self {
+            Self::Tick => 0.5 * SHARE,
+            Self::Look => 0.85 * SHARE,
+        }
+    }
+}
+
 /// Keeps expensive readings under one percent of wall time.
 #[derive(Debug)]
 pub struct Pace {
@@ -19,8 +37,8 @@ impl Pace {
     }
 
     /// Whether a reading of this cost fits now.
-    pub fn allows(&self, cost: Duration) -> bool {
-        (self.spent + cost).as_secs_f64() <= SHARE * self.began.elapsed().as_secs_f64()
+    pub fn allows(&self, cost: Duration, what_for: Use) -> bool {
+        (self.spent + cost).as_secs_f64() <= what_for.share() * self.began.elapsed().as_secs_f64()
     }
 
     /// Takes a reading and counts what it cost; hands out that cost too.
@@ -50,8 +68,9 @@ mod tests {
     #[test]
     fn a_costly_reading_waits_until_it_fits() {
         let pace = Pace { began: Instant::now() - Duration::from_secs(10), spent: Duration::from_millis(60) };
-        assert!(pace.allows(Duration::from_millis(30)));
-        assert!(!pace.allows(Duration::from_millis(60)));
+        assert!(pace.allows(Duration::from_millis(20), Use::Look));
+        assert!(!pace.allows(Duration::from_millis(60), Use::Look));
+        assert!(!pace.allows(Duration::from_millis(20), Use::Tick));
     }
 
     #[test]

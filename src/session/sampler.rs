@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
-use super::pace::Pace;
+use super::pace::{Pace, Use};
 use super::recorder::Recorder;
 use crate::probe::{OwnSockets, Watcher};
 use crate::recording::Overhead;
@@ -152,7 +152,8 @@ impl Reader {
     }
 
     fn tick(&mut self) {
-        let due = self.scanned.is_none_or(|when| when.elapsed() >= SCAN_EVERY) && self.pace.allows(self.scan_cost);
+        let due =
+            self.scanned.is_none_or(|when| when.elapsed() >= SCAN_EVERY) && self.pace.allows(self.scan_cost, Use::Tick);
         if due {
             self.scan();
         }
@@ -160,7 +161,7 @@ impl Reader {
         if due {
             self.watcher.tree(&mut sample);
         }
-        if self.settings.source == MemorySource::SmapsRollup && self.pace.allows(self.exact_cost) {
+        if self.settings.source == MemorySource::SmapsRollup && self.pace.allows(self.exact_cost, Use::Tick) {
             self.exact(&mut sample);
         }
         self.hand_on(sample);
@@ -209,7 +210,7 @@ impl Reader {
         }
         let operations = sample.operations;
         self.hand_on(sample);
-        if look == Look::Full || self.pace.allows(self.detail_cost) {
+        if look == Look::Full || self.pace.allows(self.detail_cost, Use::Look) {
             let (detail, cost) = self.pace.spend(|| self.watcher.detail(&OwnSockets::default()));
             self.detail_cost = cost;
             self.recorder.take(Record::Detail(Detail { at: self.recorder.now(), operations, gauges, ..detail }));

@@ -37,7 +37,7 @@ pub struct DryScenario {
     pub subsystem: Option<String>,
     /// The steps, one line each.
     pub steps: Vec<String>,
-    /// The pace in words: `2000/s, at most 200 at once`.
+    /// The pace in words: `2000/s, at most 40 at once`.
     pub pace: String,
     /// Cycles.
     pub cycles: Span<u32>,

@@ -180,7 +180,8 @@ fn pace(table: &Table<'_>, shape: Shape) -> Option<Pace> {
     }
     let most_at_once = table.get("most_at_once").map(|item| item.small_count());
     let per_second = item.rate()?.as_per_second();
-    let default = (per_second / 10.0).clamp(16.0, 1024.0) as u32;
+    // Few connections keep the target's own buffers from growing with every stall; a fiftieth of a second is ample on one machine.
+    let default = (per_second / 50.0).clamp(16.0, 256.0) as u32;
     let most_at_once = if one_session { Some(1) } else { most_at_once.unwrap_or(Some(default)) };
     Some(Pace::Open { per_second, most_at_once: most_at_once? })
 }

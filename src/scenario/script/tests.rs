@@ -48,7 +48,7 @@ fn the_file_of_the_design_is_read_whole() {
     let [idle, flood, abandon, edits, churn] = script.scenarios.as_slice() else { panic!("five") };
     assert!(matches!(idle.work, Work::Idle));
     assert_eq!((idle.plan.smallest.memory, idle.plan.smallest.count), (1024.0, 0.2));
-    assert_eq!(flood.pace, Pace::Open { per_second: 2000.0, most_at_once: 200 });
+    assert_eq!(flood.pace, Pace::Open { per_second: 2000.0, most_at_once: 40 });
     let Work::Flood { step: Step::Http(http), .. } = &flood.work else { panic!("{:?}", flood.work) };
     assert_eq!((&http.expect, &http.counts), (&vec![201, 429], &vec![201]));
     assert_eq!(
@@ -350,7 +350,7 @@ fn a_dry_run_predicts_time_and_operations() {
     let ms = Duration::from_millis;
     assert_eq!(dry.duration, Span { least: ms(3000 + 20 * 1150), most: ms(3000 + 40 * 1150) });
     assert_eq!(dry.scenarios[0].operations, Some(Span { least: 36_000, most: 66_000 }));
-    assert_eq!(dry.scenarios[0].pace, "2,000/s, at most 200 at once");
+    assert_eq!(dry.scenarios[0].pace, "2,000/s, at most 40 at once");
     let closed = describe(&read(&flood("load = { operations = 5 }")).expect("right"));
     assert_eq!((closed.scenarios[0].operations, closed.scenarios[0].duration), (None, None));
 }
