@@ -95,6 +95,8 @@ async fn lines(mut progress: watch::Receiver<Progress>) {
         if now.number > told {
             told = now.number;
             line(&format!("[{}/{}] {}", now.number, now.of, now.scenario));
+        } else if now.number == 0 && !now.doing.is_empty() {
+            line(now.doing);
         }
         if progress.changed().await.is_err() {
             return;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// The share of wall time that expensive readings may take, because they hold the target's mmap lock.
 const SHARE: f64 = 0.01;
 
-/// What a reading is for: each use leaves room for the ones after it.
+/// What a reading is for: each use has a share of its own, so that none starves the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// A tick between borders: more points on the curve.
@@ -17,8 +17,8 @@ pub enum Use {
 impl Use {
     fn share(self) -> f64 {
         match self {
-            Self::Tick => 0.5 * SHARE,
-            Self::Look => 0.85 * SHARE,
+            Self::Tick => 0.6 * SHARE,
+            Self::Look => 0.3 * SHARE,
         }
     }
 }
@@ -27,32 +27,43 @@ impl Use {
 #[derive(Debug)]
 pub struct Pace {
     began: Instant,
-    spent: Duration,
+    ticks: Duration,
+    looks: Duration,
 }
 
 impl Pace {
     /// Nothing spent yet.
     pub fn new() -> Self {
-        Self { began: Instant::now(), spent: Duration::ZERO }
+        Self { began: Instant::now(), ticks: Duration::ZERO, looks: Duration::ZERO }
     }
 
     /// Whether a reading of this cost fits now.
     pub fn allows(&self, cost: Duration, what_for: Use) -> bool {
-        (self.spent + cost).as_secs_f64() <= what_for.share() * self.began.elapsed().as_secs_f64()
+        (self.spent_on(what_for) + cost).as_secs_f64() <= what_for.share() * self.began.elapsed().as_secs_f64()
     }
 
     /// Takes a reading and counts what it cost; hands out that cost too.
-    pub fn spend<T>(&mut self, reading: impl FnOnce() -> T) -> (T, Duration) {
+    pub fn spend<T>(&mut self, what_for: Use, reading: impl FnOnce() -> T) -> (T, Duration) {
         let start = Instant::now();
         let result = reading();
         let cost = start.elapsed();
-        self.spent += cost;
+        match what_for {
+            Use::Tick => self.ticks += cost,
+            Use::Look => self.looks += cost,
+        }
         (result, cost)
     }
 
     /// What was spent so far.
     pub fn spent(&self) -> Duration {
-        self.spent
+        self.ticks + self.looks
+    }
+
+    fn spent_on(&self, what_for: Use) -> Duration {
+        match what_for {
+            Use::Tick => self.ticks,
+            Use::Look => self.looks,
+        }
     }
 }
 
@@ -67,16 +78,17 @@ mod tests {
 
     #[test]
     fn a_costly_reading_waits_until_it_fits() {
-        let pace = Pace { began: Instant::now() - Duration::from_secs(10), spent: Duration::from_millis(60) };
-        assert!(pace.allows(Duration::from_millis(20), Use::Look));
-        assert!(!pace.allows(Duration::from_millis(60), Use::Look));
-        assert!(!pace.allows(Duration::from_millis(20), Use::Tick));
+        let spent = Duration::from_millis(20);
+        let pace = Pace { began: Instant::now() - Duration::from_secs(10), ticks: spent, looks: spent };
+        assert!(pace.allows(Duration::from_millis(30), Use::Tick));
+        assert!(!pace.allows(Duration::from_millis(60), Use::Tick));
+        assert!(!pace.allows(Duration::from_millis(30), Use::Look));
     }
 
     #[test]
     fn what_is_spent_is_counted() {
         let mut pace = Pace::new();
-        let (value, cost) = pace.spend(|| 7);
+        let (value, cost) = pace.spend(Use::Look, || 7);
         assert_eq!(value, 7);
         assert_eq!(pace.spent(), cost);
     }

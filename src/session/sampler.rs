@@ -183,7 +183,7 @@ impl Reader {
 
     /// Looks who belongs to the tree, before anything is read of its members.
     fn scan(&mut self) {
-        let (events, cost) = self.pace.spend(|| self.watcher.scan());
+        let (events, cost) = self.pace.spend(Use::Tick, || self.watcher.scan());
         self.scan_cost = cost;
         self.scanned = Some(Instant::now());
         for event in events {
@@ -192,7 +192,7 @@ impl Reader {
     }
 
     fn exact(&mut self, sample: &mut Sample) {
-        let ((), cost) = self.pace.spend(|| {
+        let ((), cost) = self.pace.spend(Use::Tick, || {
             self.watcher.exact(sample);
             self.watcher.high_water(sample);
         });
@@ -211,7 +211,7 @@ impl Reader {
         let operations = sample.operations;
         self.hand_on(sample);
         if look == Look::Full || self.pace.allows(self.detail_cost, Use::Look) {
-            let (detail, cost) = self.pace.spend(|| self.watcher.detail(&OwnSockets::default()));
+            let (detail, cost) = self.pace.spend(Use::Look, || self.watcher.detail(&OwnSockets::default()));
             self.detail_cost = cost;
             self.recorder.take(Record::Detail(Detail { at: self.recorder.now(), operations, gauges, ..detail }));
         } else if !gauges.is_empty() {

@@ -28,6 +28,8 @@ fn check(leak: &str, out: &Path) -> Told {
             .arg(root().join("fixtures/orchestrator"))
             .args(["--var", &format!("leak={leak}")])
             .args(["--var", &format!("profile={profile}"), "--var", &format!("folder={folder}")])
+            // Built with the tests, in their profile and with their features.
+            .args(["--var", "cargo=true"])
             .args(["--json", "--out"])
             .arg(out),
     )

@@ -9,8 +9,7 @@ pub fn run() -> Result<()> {
     needs::meet()?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    // Binaries first: tests start them.
-    cargo(&["build", "--workspace"])?;
+    // This builds the fixtures' binaries too, beside the tests that start them.
     cargo(&["test", "--workspace"])?;
     cargo(&["doc", "--workspace", "--no-deps", "--config", "build.rustdocflags=[\"-D\",\"warnings\"]"])
 }
