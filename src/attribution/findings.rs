@@ -173,14 +173,8 @@ fn metrics(records: &[Record]) -> Vec<Metric> {
     }
     Metric::GATED
         .into_iter()
-        .chain([
-            Metric::Tasks,
-            Metric::Rss,
-            Metric::Heap,
-            Metric::Stack,
-            Metric::File,
-            Metric::Cgroup("current".into()),
-        ])
+        .chain([Metric::Tasks, Metric::Rss, Metric::Heap, Metric::Stack, Metric::File])
+        .chain(["current", "anon", "file", "kernel", "sock"].map(|name| Metric::Cgroup(name.into())))
         .chain(kinds.into_iter().map(Metric::FdsOf))
         .chain(gauges.into_iter().map(|name| Metric::Gauge(name.to_owned())))
         .collect()

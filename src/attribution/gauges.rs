@@ -4,6 +4,7 @@ use crate::growth::{Growth, Verdict};
 use crate::sample::{Metric, Plan};
 
 use super::findings::ScenarioFinding;
+use super::patterns::Pattern;
 
 /// A gauge that grew together with a metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +26,14 @@ pub fn links(plan: &Plan, finding: &ScenarioFinding, growth: &Growth) -> Vec<Gau
     plan.subsystems
         .iter()
         .flat_map(|subsystem| subsystem.owns.gauges.iter().map(move |gauge| (subsystem, gauge)))
-        .filter_map(|(subsystem, name)| {
-            let gauge = finding.growth(&Metric::Gauge(name.clone()))?;
+        .flat_map(|(subsystem, rule)| {
+            let pattern = Pattern::new(rule);
+            finding.growths.iter().filter_map(move |gauge| match &gauge.metric {
+                Metric::Gauge(name) if name == rule || pattern.fits(name) => Some((subsystem, name, gauge)),
+                _ => None,
+            })
+        })
+        .filter_map(|(subsystem, name, gauge)| {
             let grew = gauge.growth() > 0.0 && same_kind(gauge.verdict, growth.verdict);
             let (correlation, per_item) = line(&pairs(gauge, growth))?;
             (grew && correlation > 0.5).then(|| GaugeLink {

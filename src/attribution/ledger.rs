@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::findings::{ScenarioFinding, curve};
 use super::owners::{self, Part};
-use crate::growth::{Estimate, Growth, Verdict};
+use crate::growth::{Axis, Estimate, Growth, Verdict};
 use crate::recording::{Passage, Recording};
 use crate::sample::{Metric, Plan, Priority};
 use crate::units::Unit;
@@ -128,7 +128,10 @@ pub(super) fn draw_up(
                 .flat_map(|metric| rows_of(metric, recording, &passages, findings, time_driven))
                 .collect();
             rows.sort_by(|a, b| b.verdict.cmp(&a.verdict).then(b.growth.total_cmp(&a.growth)));
-            Ledger { resource, total: rows.iter().map(|row| row.growth).sum(), rows }
+            let metrics = resource.metrics().iter();
+            let total =
+                metrics.map(|metric| passages.iter().map(|passage| measured(metric, passage)).sum::<f64>()).sum();
+            Ledger { resource, total, rows }
         })
         .collect()
 }
@@ -145,11 +148,8 @@ fn rows_of(
     let mut in_time = 0.0;
     for (passage, finding) in passages.iter().zip(findings) {
         let Some(growth) = finding.growth(metric) else { continue };
-        let driven = finding.axis() == crate::growth::Axis::Operations;
-        if let (true, Some(rate)) = (driven, time_driven.get(metric)) {
-            let points = curve(passage, metric).points;
-            let seconds = points.first().zip(growth.floors.last()).map_or(0.0, |(first, last)| last.t - first.t);
-            in_time += rate.value * seconds;
+        if finding.axis() == Axis::Operations && time_driven.contains_key(metric) {
+            in_time += measured(metric, passage) - growth.growth();
         }
         let parts = owners::parts(plan, finding, growth, passage.records);
         let whole: f64 = parts.iter().map(|part| part.amount).sum();
@@ -158,8 +158,14 @@ fn rows_of(
     if in_time != 0.0 {
         add_growth_in_time(&mut rows, metric, in_time, findings);
     }
-    rows.retain(|row| row.growth != 0.0);
+    rows.retain(|row| row.growth != 0.0 || row.verdict == Verdict::Unbounded);
     rows
+}
+
+/// What a metric rose by in a passage, growth in time included: straight from its floors.
+fn measured(metric: &Metric, passage: &Passage<'_>) -> f64 {
+    let floors = curve(passage, metric).floors();
+    floors.cycles.last().zip(floors.baseline).map_or(0.0, |(last, baseline)| last.value - baseline)
 }
 
 fn row(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, part: Part, whole: f64) -> Row {
@@ -182,17 +188,32 @@ fn row(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, part: Part, whol
 }
 
 /// Growth in time that went on under the other scenarios goes to the row of the idle scenario that found it.
-fn add_growth_in_time(rows: &mut [Row], metric: &Metric, amount: f64, findings: &[ScenarioFinding]) {
+fn add_growth_in_time(rows: &mut Vec<Row>, metric: &Metric, amount: f64, findings: &[ScenarioFinding]) {
     let found_by = findings.iter().find(|finding| {
-        finding.axis() == crate::growth::Axis::Seconds
+        finding.axis() == Axis::Seconds
             && finding.growth(metric).is_some_and(|growth| growth.verdict == Verdict::Unbounded)
     });
-    let row = found_by.and_then(|finding| rows.iter_mut().find(|row| row.scenario == finding.plan.name));
-    if let Some(row) = row {
-        row.growth += amount;
-        row.evidence.push(format!(
-            "time-driven: {} of it rose under the other scenarios, and was taken off their curves",
-            metric.unit().show(amount)
-        ));
+    let Some(finding) = found_by else { return };
+    let sentence = format!(
+        "time-driven: {} of it rose under the other scenarios, and was taken off their curves",
+        metric.unit().show(amount)
+    );
+    match rows.iter_mut().find(|row| row.scenario == finding.plan.name) {
+        Some(row) => {
+            row.growth += amount;
+            row.evidence.push(sentence);
+        }
+        None => rows.push(Row {
+            subsystem: finding.plan.subsystem.clone().unwrap_or_else(|| UNATTRIBUTED.to_owned()),
+            metric: metric.clone(),
+            scenario: finding.plan.name.clone(),
+            growth: amount,
+            verdict: Verdict::Unbounded,
+            priority: None,
+            source: None,
+            per_op: None,
+            items: None,
+            evidence: vec![sentence],
+        }),
     }
 }

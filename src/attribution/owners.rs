@@ -24,7 +24,7 @@ pub fn parts(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, records: &
     let mut parts = by_pattern(plan, growth, whole, &changed);
     let rest = whole - parts.iter().map(|part| part.amount).sum::<f64>();
     // Growth on the whole while a part shrank, or the reverse, leaves a rest too: nothing is rounded away.
-    if rest.abs() > f64::EPSILON * whole.abs() || parts.is_empty() {
+    if rest.abs() > 1e-9 * whole.abs() || parts.is_empty() {
         parts.push(by_gauge_or_scenario(plan, finding, growth, rest, &changed));
     }
     parts

@@ -79,9 +79,10 @@ pub fn carry_out(request: Request, recorded: &Recorded) -> Result<ExitCode, Fail
     // Blocking reads still under way must not hold up the end.
     runtime.shutdown_background();
     match result? {
-        Ok(folder) => outcome::tell(&folder, &folder, outcome::Form::asked(recorded.json)),
-        Err(_) if *interrupted.borrow() => outcome::tell(&folder, &folder, outcome::Form::asked(recorded.json))
-            .map(|code| code.or(ExitCode::Interrupted)),
+        Ok(folder) => outcome::tell_run(&folder, outcome::Form::asked(recorded.json)),
+        Err(_) if *interrupted.borrow() => {
+            outcome::tell_run(&folder, outcome::Form::asked(recorded.json)).map(|code| code.or(ExitCode::Interrupted))
+        }
         Err(error) => Err(session_failure(error, &folder)),
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use crate::gate::Threshold;
-use crate::sample::Inconclusive;
+use crate::sample::{Inconclusive, Metric};
 use crate::units::parse_duration;
 
 /// How a run is recorded and told.
@@ -61,7 +61,12 @@ impl Watched {
     /// The thresholds, each known to be one.
     pub fn checked_thresholds(&self) -> Result<Vec<String>, Failure> {
         for text in &self.thresholds {
-            text.parse::<Threshold>().with_context(|| format!("--threshold '{text}'")).map_err(Failure::usage)?;
+            let what = || format!("--threshold '{text}'");
+            let threshold = text.parse::<Threshold>().with_context(what).map_err(Failure::usage)?;
+            if let Metric::Gauge(_) = threshold.metric {
+                let no_gauges = "gauges are read by `tidewatch check` alone, where a scenario file says which";
+                return Err(Failure::usage(anyhow!(no_gauges).context(what())));
+            }
         }
         Ok(self.thresholds.clone())
     }

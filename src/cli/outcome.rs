@@ -29,6 +29,18 @@ pub fn tell(recording: &Path, folder: &Path, form: Form) -> Result<ExitCode, Fai
     let report = Report::read(recording)
         .with_context(|| format!("could not read the recording in {}", recording.display()))
         .map_err(Failure::usage)?;
+    publish(&report, folder, form)
+}
+
+/// Tells the outcome of a run that has just ended.
+pub fn tell_run(folder: &Path, form: Form) -> Result<ExitCode, Failure> {
+    let report = Report::read(folder)
+        .with_context(|| format!("could not read back the recording in {}", folder.display()))
+        .map_err(Failure::target)?;
+    publish(&report, folder, form)
+}
+
+fn publish(report: &Report, folder: &Path, form: Form) -> Result<ExitCode, Failure> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("could not make {}", folder.display()))
         .map_err(Failure::target)?;

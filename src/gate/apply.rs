@@ -90,6 +90,7 @@ fn thresholds(plan: &Plan, finding: &ScenarioFinding) -> Vec<Threshold> {
 fn check(threshold: &Threshold, finding: &ScenarioFinding, findings: &Findings) -> Check {
     let growth = finding.growth(&threshold.metric);
     let (standing, observed) = match growth {
+        Some(growth) if growth.floors.is_empty() => (Standing::Undecided, growth.reason.clone()),
         Some(growth) => match threshold.demand {
             Demand::NotUnbounded => verdict(growth, finding.axis()),
             Demand::Figure { statistic, comparison, value } => figure(growth, statistic, comparison, value),
@@ -186,7 +187,11 @@ fn owner_and_evidence(row: &Row) -> Vec<String> {
 fn problem(finding: &ScenarioFinding) -> Option<(ExitCode, String)> {
     let name = &finding.plan.name;
     let ended = || finding.ending.as_ref().map(|ending| ending.evidence.join("; ")).unwrap_or_default();
-    match finding.stop.as_ref()? {
+    let Some(stop) = &finding.stop else {
+        let cut = format!("scenario {name} was cut: tidewatch was ended, or is still running");
+        return Some((ExitCode::Inconclusive, cut));
+    };
+    match stop {
         Stop::Decided | Stop::Spent => None,
         Stop::Errors => Some((ExitCode::Target, format!("scenario {name} stopped: {}", first_errors(finding)))),
         // A watched program that ends by itself is no failure of the watch; how it ended is in the report.
@@ -199,7 +204,7 @@ fn problem(finding: &ScenarioFinding) -> Option<(ExitCode, String)> {
 
 fn ended_well(finding: &ScenarioFinding) -> bool {
     use crate::sample::How;
-    finding.ending.as_ref().is_none_or(|ending| matches!(ending.how, How::Exited(0) | How::Unknown))
+    finding.ending.as_ref().is_none_or(|ending| matches!(ending.how, How::Exited(0) | How::Unknown) || ending.expected)
 }
 
 fn first_errors(finding: &ScenarioFinding) -> String {

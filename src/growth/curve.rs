@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         match border {
             Border::ScenarioBegins { .. } => {}
             Border::PhaseBegins { phase, cycle } => (self.phase, self.cycle) = (Some(*phase), *cycle),
-            Border::ScenarioEnds { .. } => self.over = true,
+            Border::Closing | Border::ScenarioEnds { .. } => self.over = true,
         }
     }
 

@@ -24,6 +24,7 @@ mod write;
 use std::path::Path;
 
 use crate::attribution::Findings;
+use crate::exit::ExitCode;
 use crate::gate::{self, Gate};
 use crate::recording::{self, Recording, RecordingError};
 
@@ -52,7 +53,10 @@ impl Report {
     /// Judges a recording.
     pub fn of(recording: Recording) -> Self {
         let findings = Findings::of(&recording);
-        let gate = gate::apply(&recording.header.plan, &findings);
+        let mut gate = gate::apply(&recording.header.plan, &findings);
+        if recording.footer.as_ref().is_some_and(|footer| footer.interrupted) {
+            gate.exit = gate.exit.or(ExitCode::Interrupted);
+        }
         Self { recording, findings, gate }
     }
 

@@ -83,6 +83,10 @@ pub struct Sample {
     /// [`Event::PeakReset`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub high_water: Option<u64>,
+    /// Resident shared memory in bytes (RssShmem), where this tick read it: not proportional, so that what two
+    /// processes share counts twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shmem: Option<u64>,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -266,6 +270,9 @@ pub enum Border {
         /// Which cycle, from 1; the warm-up is cycle 0.
         cycle: u32,
     },
+    /// All cycles are done. What follows, up to the scenario's end, is the closing of sessions that were held
+    /// open, and is not judged.
+    Closing,
     /// A scenario is over.
     ScenarioEnds {
         /// Its name.

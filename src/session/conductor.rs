@@ -38,13 +38,10 @@ impl Conductor<'_> {
     pub async fn look(&self, look: Look, peak: Peak) {
         let numbers = {
             let mut gauges = self.gauges.lock().await;
-            let before = gauges.connections();
-            let numbers = gauges.read(self.recorder).await;
-            let after = gauges.connections();
-            // Both are small counts of connections; the difference is what this reading opened or closed.
-            match after.checked_sub(before) {
+            let (numbers, counted, now) = gauges.read_and_count(self.recorder).await;
+            match now.checked_sub(counted) {
                 Some(more) => self.counters.own_connections.fetch_add(more, Ordering::Relaxed),
-                None => self.counters.own_connections.fetch_sub(before - after, Ordering::Relaxed),
+                None => self.counters.own_connections.fetch_sub(counted - now, Ordering::Relaxed),
             };
             numbers
         };
@@ -90,7 +87,7 @@ impl Stage for Conductor<'_> {
 
     async fn border(&self, border: Border) {
         if let Border::PhaseBegins { phase, cycle } = border {
-            if (phase, cycle) == (Phase::Load, 1) {
+            if (phase, cycle) == (Phase::Load, 1) || phase == Phase::Warmup {
                 self.look(Look::Border, self.peak()).await;
             }
             self.progress.send_modify(|progress| {
@@ -109,6 +106,11 @@ impl Stage for Conductor<'_> {
         } else {
             Go::On
         }
+    }
+
+    async fn closing(&self) {
+        self.look(Look::Full, Peak::Keep).await;
+        self.recorder.mark(self.operations(), Border::Closing);
     }
 
     async fn target_ended(&self) {

@@ -11,17 +11,20 @@ use super::gauges::{Gauges, render_once};
 use super::ready::until_ready;
 use super::sampler::{Look, Peak, Sampler, Settings};
 use super::subject::Subject;
-use super::watching::memory_source;
+use super::watching::{END_KNOWN_WITHIN, memory_source};
 use super::{Progress, Session, SessionError, until_interrupted};
 use crate::growth::{Budget, Estimate, Verdict};
 use crate::probe::Watcher;
 use crate::recording::Overhead;
-use crate::sample::{Border, Event, Metric, Shape, Stop, Tally};
+use crate::sample::{Border, Ending, Event, MemorySource, Metric, Process, Shape, Stop, Tally};
 use crate::scenario::drivers::StdioChannel;
 use crate::scenario::engine::{self, Counters, Surroundings};
-use crate::scenario::template::Fixed;
+use crate::scenario::template::{Fixed, Template};
 use crate::scenario::{Opening, Origin, Restart, Scenario, Script, Work};
 use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
+
+/// Texts shorter than this are no secrets, and would be found everywhere.
+const SHORTEST_SECRET: usize = 4;
 
 /// A target that is up, with what its start told.
 struct Up {
@@ -43,6 +46,9 @@ impl Session<'_> {
         let mut time_driven = BTreeMap::new();
         let mut up = None;
         for (index, scenario) in script.scenarios.iter().enumerate() {
+            if self.is_interrupted() {
+                break;
+            }
             let progress = Progress {
                 scenario: scenario.plan.name.clone(),
                 number: index + 1,
@@ -65,7 +71,17 @@ impl Session<'_> {
                     }
                 },
             };
-            let next = self.scenario(script, scenario, &target, &mut time_driven).await?;
+            if self.is_interrupted() {
+                self.release(target.subject).await;
+                break;
+            }
+            let next = match self.scenario(script, scenario, &target, &mut time_driven).await {
+                Ok(next) => next,
+                Err(error) => {
+                    self.could_not_look(scenario, &target, error, index).await?;
+                    Next::Over
+                }
+            };
             let stays = script.target.restart == Restart::Never && index + 1 < script.scenarios.len();
             match next {
                 Next::Goes if stays => up = Some(target),
@@ -82,16 +98,9 @@ impl Session<'_> {
     async fn build(&self, script: &Script) -> Result<(), SessionError> {
         let Some(templates) = &script.target.build else { return Ok(()) };
         self.live.progress.send_modify(|progress| progress.doing = "building the target");
-        let fixed = script.fixed.clone();
-        let argv = templates
-            .iter()
-            .map(|template| render_once("[target] build", template, &fixed))
-            .collect::<Result<Vec<_>, _>>()?;
-        let log = self.request.folder.join("build.log");
-        tokio::select! {
-            result = build(&argv, &script.target.cwd, &log) => result,
-            () = until_interrupted(self.interrupted.clone()) => Ok(()),
-        }
+        let mut spec = self.command_spec(script, "[target] build", templates, &script.fixed)?;
+        spec.log_suffix = "-build".into();
+        build(&spec, until_interrupted(self.interrupted.clone())).await
     }
 
     async fn start(&self, script: &Script, scenario: &Scenario, index: usize) -> Result<Up, SessionError> {
@@ -99,7 +108,9 @@ impl Session<'_> {
         let (mut subject, command) = match &script.target.origin {
             Origin::Launch(argv) => {
                 let spec = self.launch_spec(script, scenario, argv, &fixed, index)?;
-                (Subject::launch(&spec)?, spec.argv)
+                let mut command = spec.argv.clone();
+                command.iter_mut().for_each(|word| redact(word, &fixed.env));
+                (Subject::launch(&spec)?, command)
             }
             Origin::AttachPid(pid) => attach(&Selector::Pid(*pid))?,
             Origin::AttachName(name) => attach(&Selector::Name(name.clone()))?,
@@ -116,7 +127,7 @@ impl Session<'_> {
             }
         }
         let stdio = match &mut subject {
-            Subject::Launched(launched) if uses_stdio(scenario) => launched
+            Subject::Launched(launched) if needs_stdin(script, scenario) => launched
                 .take_stdin()
                 .map(|stdin| StdioChannel { stdin: Arc::new(stdin.into()), stdout: launched.logs().stdout.clone() }),
             _ => None,
@@ -132,31 +143,65 @@ impl Session<'_> {
         &self,
         script: &Script,
         scenario: &Scenario,
-        argv: &[crate::scenario::template::Template],
+        argv: &[Template],
         fixed: &Fixed,
         index: usize,
     ) -> Result<LaunchSpec, SessionError> {
-        let argv = argv
-            .iter()
-            .map(|template| render_once("[target] launch", template, fixed))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut env = Vec::new();
-        for (name, template) in &script.target.env {
-            env.push((name.clone(), render_once("[target] env", template, fixed)?));
-        }
-        let mut spec = LaunchSpec::new(argv, &self.request.folder);
-        spec.cwd = Some(script.target.cwd.clone());
-        spec.env = env;
+        let mut spec = self.command_spec(script, "[target] launch", argv, fixed)?;
         spec.log_suffix = if index == 0 { String::new() } else { format!("-{}", index + 1) };
-        spec.stdin = if uses_stdio(scenario) { StdinMode::Piped } else { StdinMode::Null };
+        spec.stdin = if needs_stdin(script, scenario) { StdinMode::Piped } else { StdinMode::Null };
         Ok(spec)
     }
 
+    /// A command of the file, with its folder and environment.
+    fn command_spec(
+        &self,
+        script: &Script,
+        what: &'static str,
+        argv: &[Template],
+        fixed: &Fixed,
+    ) -> Result<LaunchSpec, SessionError> {
+        let argv = argv.iter().map(|template| render_once(what, template, fixed)).collect::<Result<Vec<_>, _>>()?;
+        let mut spec = LaunchSpec::new(argv, &self.request.folder);
+        spec.cwd = Some(script.target.cwd.clone());
+        for (name, template) in &script.target.env {
+            spec.env.push((name.clone(), render_once("[target] env", template, fixed)?));
+        }
+        Ok(spec)
+    }
+
+    /// A target may be over before it could be looked at: then its end is told. What else goes wrong is an error
+    /// while there is nothing to report, and else the end of the scenario.
+    async fn could_not_look(
+        &self,
+        scenario: &Scenario,
+        up: &Up,
+        error: SessionError,
+        index: usize,
+    ) -> Result<(), SessionError> {
+        match tokio::time::timeout(END_KNOWN_WITHIN, up.subject.ended()).await {
+            Ok(endings) => {
+                self.begin_and_end(scenario, Stop::TargetEnded, endings);
+                Ok(())
+            }
+            Err(_) if index == 0 => Err(error),
+            Err(_) => {
+                self.could_not_start(scenario, &error);
+                Ok(())
+            }
+        }
+    }
+
     fn could_not_start(&self, scenario: &Scenario, error: &SessionError) {
+        self.begin_and_end(scenario, Stop::Failed { reason: error.to_string() }, Vec::new());
+    }
+
+    /// A scenario that was over before it was driven.
+    fn begin_and_end(&self, scenario: &Scenario, stop: Stop, endings: Vec<(Process, Ending)>) {
         let name = scenario.plan.name.clone();
-        let memory_source = crate::sample::MemorySource::default();
+        let memory_source = MemorySource::default();
         self.recorder.mark(0, Border::ScenarioBegins { scenario: name.clone(), memory_source });
-        let stop = Stop::Failed { reason: error.to_string() };
+        self.tell_ends(endings);
         self.recorder.mark(0, Border::ScenarioEnds { scenario: name, stop, tally: Tally::default() });
     }
 
@@ -203,15 +248,17 @@ impl Session<'_> {
             stdio: up.stdio.clone(),
             cwd: script.target.cwd.clone(),
         };
-        let (mut stop, tally) = engine::run(scenario, &surroundings, &conductor).await;
+        let (mut stop, mut tally) = engine::run(scenario, &surroundings, &conductor).await;
         if let Some(reason) = self.recorder.broken().borrow().clone() {
             stop = Stop::Failed { reason };
         }
-        if stop == Stop::TargetEnded {
-            self.tell_ends(up.subject.ended().await);
-        } else {
-            conductor.look(Look::Full, Peak::Keep).await;
+        match stop {
+            Stop::TargetEnded => self.tell_ends(up.subject.ended().await),
+            // The last look was taken before sessions were closed.
+            Stop::Decided | Stop::Spent => {}
+            Stop::Errors | Stop::Failed { .. } | Stop::Interrupted => conductor.look(Look::Full, Peak::Keep).await,
         }
+        tally.first_of_kind.values_mut().for_each(|text| redact(text, &up.fixed.env));
         let operations = conductor.operations();
         self.recorder.mark(operations, Border::ScenarioEnds { scenario: name, stop: stop.clone(), tally });
         let in_time = growth_in_time(&conductor, scenario);
@@ -230,10 +277,27 @@ impl Session<'_> {
     }
 }
 
+/// Values of the environment that a file names are nobody's business: an answer may echo them.
+fn redact(text: &mut String, secrets: &BTreeMap<String, String>) {
+    for (name, value) in secrets.iter().filter(|(_, value)| value.len() >= SHORTEST_SECRET) {
+        if text.contains(value.as_str()) {
+            *text = text.replace(value.as_str(), &format!("(env.{name})"));
+        }
+    }
+}
+
 fn attach(selector: &Selector) -> Result<(Subject, Vec<String>), SessionError> {
     let roots = find(selector, Many::Refuse)?;
     let command = roots.first().and_then(|root| command_line(*root).ok()).unwrap_or_default();
     Ok((Subject::attach(&roots)?, command))
+}
+
+/// A target that stays for all scenarios must have its pipe from the start.
+fn needs_stdin(script: &Script, scenario: &Scenario) -> bool {
+    match script.target.restart {
+        Restart::PerScenario => uses_stdio(scenario),
+        Restart::Never => script.scenarios.iter().any(uses_stdio),
+    }
 }
 
 fn uses_stdio(scenario: &Scenario) -> bool {

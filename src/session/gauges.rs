@@ -15,23 +15,33 @@ pub struct Gauges {
     scraper: Option<Scraper>,
     names: Vec<String>,
     told: Option<String>,
+    /// Connections of ours that were added to the account of own connections.
+    counted: u64,
 }
 
 impl Gauges {
     /// Reads what `spec` names.
     pub fn new(spec: Option<&GaugeSpec>, fixed: &Fixed) -> Result<Self, SessionError> {
-        let Some(spec) = spec else { return Ok(Self { scraper: None, names: Vec::new(), told: None }) };
+        let Some(spec) = spec else { return Ok(Self { scraper: None, names: Vec::new(), told: None, counted: 0 }) };
         let url = render_once("[gauges]", &spec.url, fixed)?;
         let format = match spec.format {
             GaugeFormat::Prometheus => gauges::GaugeFormat::Prometheus,
             GaugeFormat::Json => gauges::GaugeFormat::Json,
         };
         let source = GaugeSource::parse(&url, format, spec.names.clone())?;
-        Ok(Self { scraper: Some(Scraper::new(source)), names: spec.names.clone(), told: None })
+        Ok(Self { scraper: Some(Scraper::new(source)), names: spec.names.clone(), told: None, counted: 0 })
+    }
+
+    /// The numbers now, and how many connections the target held for them at the last reading and holds now.
+    pub async fn read_and_count(&mut self, recorder: &Recorder) -> (BTreeMap<String, f64>, u64, u64) {
+        let numbers = self.read(recorder).await;
+        let before = self.counted;
+        self.counted = self.connections();
+        (numbers, before, self.counted)
     }
 
     /// The numbers now. A target that does not answer is told once; the run goes on without them.
-    pub async fn read(&mut self, recorder: &Recorder) -> BTreeMap<String, f64> {
+    async fn read(&mut self, recorder: &Recorder) -> BTreeMap<String, f64> {
         let Some(scraper) = &mut self.scraper else { return BTreeMap::new() };
         match scraper.read().await {
             Ok(numbers) => numbers,
@@ -49,7 +59,7 @@ impl Gauges {
     }
 
     /// Connections of ours that the target holds for this.
-    pub fn connections(&self) -> u64 {
+    fn connections(&self) -> u64 {
         self.scraper.as_ref().map_or(0, Scraper::connections)
     }
 }

@@ -15,8 +15,9 @@ mod sampler;
 mod subject;
 mod watching;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -106,6 +107,8 @@ struct Session<'a> {
     live: &'a Live,
     interrupted: watch::Receiver<bool>,
     overhead: Overhead,
+    /// The processes whose end is in the recording.
+    told: Mutex<BTreeSet<Process>>,
 }
 
 /// Carries out a request; the recording is in its folder when this returns, whatever it returns.
@@ -117,7 +120,14 @@ pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<boo
         Errand::Watch(_) => Recent::Dropped,
     };
     let recorder = Arc::new(Recorder::new(writer, recent));
-    let mut session = Session { request: &request, recorder, live, interrupted, overhead: Overhead::default() };
+    let mut session = Session {
+        request: &request,
+        recorder,
+        live,
+        interrupted,
+        overhead: Overhead::default(),
+        told: Mutex::default(),
+    };
     let result = match &request.errand {
         Errand::Drive(script) => session.drive(script).await,
         Errand::Watch(watch) => session.watch(watch).await,
@@ -142,17 +152,18 @@ impl Session<'_> {
         self.overhead.late += of.late;
     }
 
-    /// Ends what is ours, and records the ends that are not told yet: a root that ended under watch was told then.
+    /// Ends what is ours, and records the ends that are not told yet.
     async fn release(&self, subject: Subject) {
-        let told = subject.endings();
-        let untold =
-            subject.release().await.into_iter().filter(|end| !told.iter().any(|(process, _)| *process == end.0));
-        self.tell_ends(untold);
+        self.tell_ends(subject.release().await);
     }
 
-    fn tell_ends(&self, ends: impl IntoIterator<Item = (Process, Ending)>) {
+    /// Records the ends of processes, each once.
+    fn tell_ends(&self, ends: Vec<(Process, Ending)>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         for (process, ending) in ends {
-            self.recorder.event(Event::TargetEnds { process, ending });
+            if told.insert(process) {
+                self.recorder.event(Event::TargetEnds { process, ending });
+            }
         }
     }
 

@@ -32,13 +32,27 @@ pub async fn until_ready(
         Ready::Stdout { pattern, within } => line(subject, Stream::Stdout, pattern, *within).await,
         Ready::Stderr { pattern, within } => line(subject, Stream::Stderr, pattern, *within).await,
         Ready::Http { url, within } => {
-            let url = render_once("ready", url, fixed)?;
+            let url = whole(render_once("ready", url, fixed)?, fixed)?;
             retry(subject, &url, *within, || http(&url)).await
         }
         Ready::Tcp { address, within } => {
             let address = render_once("ready", address, fixed)?;
             retry(subject, &address, *within, || tcp(&address)).await
         }
+    }
+}
+
+/// A path alone is completed by the target's port, as in steps; https is not spoken here.
+fn whole(url: String, fixed: &Fixed) -> Result<String, SessionError> {
+    match (url.starts_with('/'), fixed.captures.get("port")) {
+        (true, Some(port)) => Ok(format!("http://127.0.0.1:{port}{url}")),
+        (true, None) => Err(SessionError::NotReady(format!(
+            "ready = {{ http = \"{url}\" }} names no port, and none is known before the target is ready: write the whole address, or [target] port"
+        ))),
+        (false, _) if url.starts_with("http://") => Ok(url),
+        (false, _) => Err(SessionError::NotReady(format!(
+            "ready = {{ http = \"{url}\" }}: only http:// is asked; use ready = {{ tcp = \"host:port\" }} for a server that speaks TLS"
+        ))),
     }
 }
 

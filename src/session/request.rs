@@ -125,7 +125,11 @@ impl Request {
         // A launched target inherits our limits.
         let whose = match &self.errand {
             Errand::Watch(Watch { what: Watchee::Running { roots, .. }, .. }) => roots.first().copied(),
-            _ => crate::target::identify(std::process::id()).ok(),
+            Errand::Drive(script) => match script.target.origin {
+                Origin::AttachPid(pid) => crate::target::identify(pid).ok(),
+                Origin::AttachName(_) | Origin::Launch(_) => crate::target::identify(std::process::id()).ok(),
+            },
+            Errand::Watch(_) => crate::target::identify(std::process::id()).ok(),
         };
         Host {
             kernel: sysinfo::System::kernel_version().unwrap_or_default(),

@@ -17,7 +17,7 @@ use crate::target::LaunchSpec;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The end of a process that cannot be read any more is known this soon.
-const END_KNOWN_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const END_KNOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// A window of time in which one exact reading must fit.
 const WINDOW: Duration = Duration::from_secs(1);

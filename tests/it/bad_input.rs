@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::{Running, Told, records, signal_pid, tidewatch, told, wait_for, whole_machine};
+use crate::support::{Running, Told, part_of_machine, records, signal_pid, tidewatch, told, wait_for, whole_machine};
 
 /// A scenario file whose target is a small shell program, with one quick scenario.
 fn file(folder: &Path, text: &str) -> PathBuf {
@@ -35,6 +35,7 @@ smallest = { memory = \"100MB/s\", count = \"100/s\" }
 
 #[test]
 fn wrong_words_are_refused_before_anything_starts() {
+    let _machine = part_of_machine();
     for (words, code, says) in [
         (&["attach", "999999999"][..], 3, "999999999"),
         (&["attach", "no-such-name-anywhere"], 3, "no-such-name-anywhere"),
@@ -56,6 +57,7 @@ fn wrong_words_are_refused_before_anything_starts() {
 
 #[test]
 fn a_name_with_several_matches_is_listed_and_refused() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("a folder");
     let name = format!("twin{}", std::process::id());
     let program = folder.path().join(&name);
@@ -76,6 +78,7 @@ fn a_name_with_several_matches_is_listed_and_refused() {
 
 #[test]
 fn a_wrong_file_is_refused_with_line_column_and_the_nearest_word() {
+    let _machine = part_of_machine();
     let head = "[target]\nlaunch = [\"sleep\", \"60\"]\n";
     for (name, text, says) in [
         ("unknown key", format!("{head}redy = 1\n{IDLE}"), "tidewatch.toml:3:1"),
@@ -104,6 +107,7 @@ step = { http = { url = \"http://127.0.0.1:9/\" } }
 
 #[test]
 fn a_target_that_does_not_start_is_told() {
+    let _machine = part_of_machine();
     for (name, target, says) in [
         ("not found", "launch = [\"no-such-program-here\"]", "no-such-program-here"),
         (
@@ -127,6 +131,7 @@ fn a_target_that_does_not_start_is_told() {
 
 #[test]
 fn a_taken_port_shows_in_what_the_target_said() {
+    let _machine = part_of_machine();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
     let folder = tempfile::tempdir().expect("a folder");
@@ -140,6 +145,7 @@ fn a_taken_port_shows_in_what_the_target_said() {
 
 #[test]
 fn a_target_that_ends_under_watch_is_diagnosed() {
+    let _machine = part_of_machine();
     for (signal, names) in [(Signal::KILL, "SIGKILL"), (Signal::TERM, "SIGTERM")] {
         let folder = tempfile::tempdir().expect("a folder");
         let out = folder.path().join("run");
@@ -157,6 +163,7 @@ fn a_target_that_ends_under_watch_is_diagnosed() {
 
 #[test]
 fn a_target_killed_in_a_scenario_is_exit_3_with_a_report() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     let file = file(
@@ -186,6 +193,7 @@ fn target_pid(out: &Path) -> Option<u32> {
 
 #[test]
 fn an_attached_target_that_ends_is_told_and_not_waited_for() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     let target = Running::quiet(Command::new("sleep").arg("300"));
@@ -203,6 +211,7 @@ fn an_attached_target_that_ends_is_told_and_not_waited_for() {
 
 #[test]
 fn answers_that_are_wrong_stop_the_scenario_and_the_first_is_shown() {
+    let _machine = part_of_machine();
     let (port, _server) = answering("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 11\r\n\r\nout of soap");
     let folder = tempfile::tempdir().expect("a folder");
     let text = format!(
@@ -236,6 +245,7 @@ fn answering(answer: &'static str) -> (u16, std::thread::JoinHandle<()>) {
 
 #[test]
 fn descriptors_that_cannot_be_read_are_missing_and_never_zero() {
+    let _machine = part_of_machine();
     if !rustix::process::geteuid().is_root() {
         // Somebody else's process is always there to look at for a user who is not root: pid 1.
         unreadable(&mut tidewatch(), 1);
@@ -265,6 +275,7 @@ fn unreadable(command: &mut Command, pid: u32) {
 
 #[test]
 fn a_full_disk_ends_the_run_and_what_was_written_is_readable() {
+    let _machine = part_of_machine();
     if !rustix::process::geteuid().is_root() {
         panic!("this test mounts a small disk and needs root, as `cargo xtask test` has in CI");
     }

@@ -11,6 +11,9 @@ fn the_demo_names_the_four_leaking_subsystems() {
     for subsystem in ["WorkQueue", "SessionCounters", "Heartbeats", "Sockets"] {
         assert!(told.stdout.contains(subsystem), "{subsystem} is not named: {told}");
     }
+    let summary = std::fs::read_to_string(out.path().join("summary.json")).expect("a summary");
+    let summary = serde_json::from_str(&summary).expect("JSON");
+    assert_eq!(named(&summary), ["Heartbeats", "SessionCounters", "Sockets", "WorkQueue"], "{}", not_held(&summary));
     for file in ["growth.svg", "growth.png", "report.md", "summary.json"] {
         assert!(out.path().join(file).is_file(), "{file} is missing: {told}");
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::part_of_machine;
 use regex::Regex;
 use tidewatch::sample::{Ending, How, Process};
 use tidewatch::target::{
@@ -59,6 +60,7 @@ fn ended(launched: &Launched) -> Ending {
 
 #[test]
 fn a_target_runs_in_its_folder_with_its_environment_and_its_output_is_kept() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let cwd = tempfile::tempdir().expect("dir");
     let mut asked = spec(&["sh", "-c", "pwd; echo \"$COLOUR\" >&2; exit 3"], folder.path());
@@ -77,6 +79,7 @@ fn a_target_runs_in_its_folder_with_its_environment_and_its_output_is_kept() {
 
 #[test]
 fn endings_are_told_as_they_were() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     for (script, how) in [
         ("exit 0", How::Exited(0)),
@@ -96,6 +99,7 @@ fn endings_are_told_as_they_were() {
 
 #[test]
 fn what_cannot_be_started_is_said_with_a_way_out() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let file = |name: &str, text: &str, mode: u32| {
         use std::os::unix::fs::PermissionsExt;
@@ -127,6 +131,7 @@ fn what_cannot_be_started_is_said_with_a_way_out() {
 
 #[test]
 fn a_target_has_ordinary_signals_its_own_group_and_nothing_of_ours() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let mut launched =
         start("echo me=$$; cat /proc/self/status; ls -l /proc/$$/fd; echo over=1; sleep 1000", folder.path());
@@ -149,6 +154,7 @@ fn a_target_has_ordinary_signals_its_own_group_and_nothing_of_ours() {
 
 #[test]
 fn stopping_is_polite_first_and_reaches_everyone() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let script = "setsid sleep 1000 & echo away=$!; sleep 1000 & echo near=$!; trap 'exit 4' TERM; wait";
     let mut launched = start(script, folder.path());
@@ -162,6 +168,7 @@ fn stopping_is_polite_first_and_reaches_everyone() {
 
 #[test]
 fn who_does_not_listen_is_killed_after_the_grace() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let script =
         "trap '' TERM; (trap '' TERM; setsid sleep 1000) & echo child=$!; echo ready=$$; while :; do sleep 1000; done";
@@ -175,6 +182,7 @@ fn who_does_not_listen_is_killed_after_the_grace() {
 
 #[test]
 fn letting_go_ends_everything() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let launched = start("setsid sleep 1000 & echo away=$!; wait", folder.path());
     let family = [told(&launched, "away"), launched.root(), launched.guardian()];
@@ -186,6 +194,7 @@ fn letting_go_ends_everything() {
 
 #[test]
 fn what_a_target_leaves_behind_is_named_and_ended() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let launched =
         start("setsid sleep 1000 & echo away=$!; read x < /proc/self/fd/0; sleep 0.05; exit 5", folder.path());
@@ -201,6 +210,7 @@ fn what_a_target_leaves_behind_is_named_and_ended() {
 
 #[test]
 fn orphans_are_seen_reported_and_collected_and_zombies_are_left_alone() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     // The inner shell ends at once and leaves its child to the guardian. The zombie's parent is the root,
     // which became a sleep that never waits.
@@ -221,6 +231,7 @@ fn orphans_are_seen_reported_and_collected_and_zombies_are_left_alone() {
 
 #[test]
 fn a_flood_of_output_never_blocks_and_is_kept_whole() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let launched = start("head -c 100000000 /dev/zero; head -c 3000000 /dev/zero >&2; exit 6", folder.path());
     assert_eq!(ended(&launched).how, How::Exited(6));
@@ -231,6 +242,7 @@ fn a_flood_of_output_never_blocks_and_is_kept_whole() {
 
 #[test]
 fn standard_input_is_passed_through_and_its_end_too() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let mut asked = spec(&["cat"], folder.path());
     asked.stdin = StdinMode::Piped;
@@ -245,6 +257,7 @@ fn standard_input_is_passed_through_and_its_end_too() {
 
 #[test]
 fn a_target_that_closes_its_input_is_noticed_by_the_writer() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let mut asked = spec(&["sh", "-c", "exec <&-; echo closed=$$; exec sleep 1000"], folder.path());
     asked.stdin = StdinMode::Piped;
@@ -257,6 +270,7 @@ fn a_target_that_closes_its_input_is_noticed_by_the_writer() {
 /// Not a test by itself: the copy of this binary that is killed. See below.
 #[test]
 fn launcher_that_is_killed() {
+    let _machine = part_of_machine();
     let Some(folder) = std::env::var_os(LAUNCHER) else { return };
     let script =
         "setsid sh -c 'sleep 1000 & echo deep=$!; wait' & (trap '' TERM HUP INT; sleep 1000) & echo near=$!; wait";
@@ -273,6 +287,7 @@ fn launcher_that_is_killed() {
 
 #[test]
 fn kill_minus_nine_of_the_launcher_leaves_nothing() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let mut launcher = Command::new(std::env::current_exe().expect("this binary"))
         .args(["--exact", "guardian::launcher_that_is_killed"])
@@ -295,6 +310,7 @@ fn kill_minus_nine_of_the_launcher_leaves_nothing() {
 
 #[test]
 fn kill_minus_nine_at_any_moment_leaves_nothing() {
+    let _machine = part_of_machine();
     for moment in 0..12_u64 {
         let folder = tempfile::tempdir().expect("dir");
         let mut launcher = Command::new(std::env::current_exe().expect("this binary"))
@@ -323,6 +339,7 @@ fn is_anyone_marked(folder: &Path) -> bool {
 
 #[test]
 fn kill_minus_nine_of_the_guardian_takes_the_target_along() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     let mut launched = start("sleep 1000 & echo near=$!; wait", folder.path());
     let near = told(&launched, "near");
@@ -343,6 +360,7 @@ fn is_running(process: Process) -> bool {
 
 #[test]
 fn a_guardian_called_by_hand_does_nothing() {
+    let _machine = part_of_machine();
     for arguments in [&["__guardian"][..], &["__guardian", "1@1"], &["__guardian", "nonsense"]] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tidewatch"))
             .args(arguments)
@@ -359,6 +377,7 @@ fn a_guardian_called_by_hand_does_nothing() {
 
 #[test]
 fn forks_cannot_outrun_the_end() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("dir");
     // Each link of the chain starts the next one in a session of its own and ends.
     let script = "echo going=$$; chain() { setsid sh -c \"$1\" chain \"$1\" & }; \

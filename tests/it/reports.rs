@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{records, root, tidewatch, told, wait_for};
+use crate::support::{part_of_machine, records, root, tidewatch, told, wait_for};
 
 const FILES: [&str; 4] = ["summary.json", "growth.svg", "growth.png", "report.md"];
 
@@ -24,6 +24,7 @@ fn run(out: &Path, words: &[&str]) {
 
 #[test]
 fn the_reports_of_a_recording_are_the_same_whenever_they_are_made() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("a folder");
     let (first, again) = (folder.path().join("run"), folder.path().join("again"));
     run(&first, &[]);
@@ -37,6 +38,7 @@ fn the_reports_of_a_recording_are_the_same_whenever_they_are_made() {
 
 #[test]
 fn the_summary_fits_its_schema_and_is_what_json_prints() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     run(&out, &["--threshold", "fds.final < 1000"]);
@@ -56,6 +58,7 @@ fn the_summary_fits_its_schema_and_is_what_json_prints() {
 
 #[test]
 fn a_recording_of_a_newer_version_is_refused_with_that_version() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     run(&out, &[]);
@@ -71,6 +74,7 @@ fn a_recording_of_a_newer_version_is_refused_with_that_version() {
 
 #[test]
 fn a_short_command_is_watched_whole() {
+    let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     let told = told(tidewatch().args(["run", "--out"]).arg(&out).args(["--", "true"]));

@@ -26,18 +26,27 @@ pub fn binaries() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_tidewatch")).parent().expect("a binary lies in a folder").to_owned()
 }
 
-/// Held while a test puts load on the machine, so that such tests run one after the other, over all test
-/// programs.
-pub struct WholeMachine {
+/// Held while a test uses the machine: those that need it whole run one after the other, over all test programs,
+/// and those that use a part of it run beside each other.
+pub struct Machine {
     _lock: File,
 }
 
-/// Waits for the machine.
-pub fn whole_machine() -> WholeMachine {
+/// Waits for the whole machine: for tests that put load on it, or whose verdicts load would disturb.
+pub fn whole_machine() -> Machine {
+    machine(FlockOperation::LockExclusive)
+}
+
+/// Waits until nobody needs the whole machine.
+pub fn part_of_machine() -> Machine {
+    machine(FlockOperation::LockShared)
+}
+
+fn machine(share: FlockOperation) -> Machine {
     let path = binaries().join("load.lock");
     let lock = File::options().create(true).truncate(false).write(true).open(&path).expect("the lock's file");
-    flock(&lock, FlockOperation::LockExclusive).expect("the lock");
-    WholeMachine { _lock: lock }
+    flock(&lock, share).expect("the lock");
+    Machine { _lock: lock }
 }
 
 /// Waits until `condition` holds; fails the test past the deadline, saying what was waited for.

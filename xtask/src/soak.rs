@@ -85,9 +85,11 @@ fn check_file(name: &str, file: &Path, vars: &[&str], expected: &[&str], failure
     }
     let output = command.output().context("could not start tidewatch")?;
     let exit = output.status.code();
-    let summary: Value = serde_json::from_slice(&output.stdout).with_context(|| {
-        format!("{name}: no summary on stdout; stderr: {}", String::from_utf8_lossy(&output.stderr))
-    })?;
+    let Ok(summary) = serde_json::from_slice::<Value>(&output.stdout) else {
+        println!("{name:<28} no summary; {}", String::from_utf8_lossy(&output.stderr).trim());
+        failures.push(name.to_owned());
+        return Ok(());
+    };
     let named = named(&summary);
     let expected: BTreeSet<String> = expected.iter().map(|&name| name.to_owned()).collect();
     let right = named == expected && exit == Some(i32::from(!expected.is_empty()));

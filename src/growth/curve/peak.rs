@@ -16,10 +16,13 @@ pub(super) struct Peaks {
 }
 
 impl Peaks {
-    /// Takes in an event. A reset while a cycle settles is made for the next cycle.
+    /// Takes in an event. A reset while a warm-up or a cycle ends is made for the cycle to come.
     pub(super) fn note(&mut self, event: &Event, phase: Option<Phase>, cycle: u32) {
         if matches!(event, Event::PeakReset) {
-            self.reset_for = Some(if phase == Some(Phase::Settle) { cycle.saturating_add(1) } else { cycle });
+            self.reset_for = Some(match phase {
+                None | Some(Phase::Load) => cycle,
+                Some(Phase::Warmup | Phase::Settle) => cycle.saturating_add(1),
+            });
             self.last_mark = None;
         }
     }

@@ -78,10 +78,11 @@ pub(crate) fn read_rollup(files: &Files, text: &mut Vec<u8>) -> Result<Memory, E
     if text.is_empty() { Err(Errno::SRCH) } else { parse_rollup(text, shmem).ok_or(Errno::INVAL) }
 }
 
-/// Reads the highest resident set since the last reset.
-pub(crate) fn read_high_water(files: &Files, text: &mut Vec<u8>) -> Result<u64, Errno> {
+/// Reads the highest resident set since the last reset, and the resident shared memory (zero before Linux 4.5).
+pub(crate) fn read_high_water(files: &Files, text: &mut Vec<u8>) -> Result<(u64, u64), Errno> {
     // Kernel threads and processes that are ending have no such line.
-    status_field(&files.dir, b"VmHWM", text)?.ok_or(Errno::SRCH)
+    let mark = status_field(&files.dir, b"VmHWM", text)?.ok_or(Errno::SRCH)?;
+    Ok((mark, parse_status_field(text, b"RssShmem").unwrap_or(0)))
 }
 
 fn status_field(dir: &OwnedFd, wanted: &[u8], text: &mut Vec<u8>) -> Result<Option<u64>, Errno> {

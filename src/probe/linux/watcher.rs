@@ -179,9 +179,12 @@ impl Watcher {
 
     /// The highest resident set since the last reset, summed over the tree.
     pub fn high_water(&mut self, into: &mut Sample) {
-        into.high_water = self
-            .each("status", Metric::Peak, memory::read_high_water)
-            .and_then(|all| all.into_iter().map(|(_, bytes)| bytes).reduce(u64::saturating_add));
+        let read = self.each("status", Metric::Peak, memory::read_high_water);
+        let sum = read.and_then(|all| {
+            let each = all.into_iter().map(|(_, bytes)| bytes);
+            each.reduce(|(mark, shmem), (a, b)| (mark.saturating_add(a), shmem.saturating_add(b)))
+        });
+        (into.high_water, into.shmem) = sum.unzip();
     }
 
     /// Sets the peak of every member back to its present size. This writes to the target's `clear_refs`: call it

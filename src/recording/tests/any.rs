@@ -24,11 +24,16 @@ fn named() -> impl Strategy<Value = Vec<Named>> {
 }
 
 fn any_sample() -> impl Strategy<Value = Sample> {
-    let numbers = any::<[Option<u64>; 6]>();
+    let numbers = any::<[Option<u64>; 7]>();
     let memory = prop::option::of(any::<[u64; 6]>());
     let tree = prop::option::of(any::<[u64; 3]>());
     (any::<(u64, u64, u32, u64)>(), numbers, memory, tree).prop_map(
-        |((at, operations, processes, own), [rss, anonymous, fds, threads, cpu_us, high_water], memory, tree)| Sample {
+        |(
+            (at, operations, processes, own),
+            [rss, anonymous, fds, threads, cpu_us, high_water, shmem],
+            memory,
+            tree,
+        )| Sample {
             at: Moment(at),
             operations,
             processes,
@@ -48,6 +53,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             }),
             tree: tree.map(|[children, zombies, orphans]| TreeCounts { children, zombies, orphans }),
             high_water,
+            shmem,
         },
     )
 }
@@ -129,6 +135,7 @@ fn any_border() -> impl Strategy<Value = Border> {
     prop_oneof![
         (text(), prop::sample::select(vec![MemorySource::SmapsRollup, MemorySource::Statm]))
             .prop_map(|(scenario, memory_source)| Border::ScenarioBegins { scenario, memory_source }),
+        Just(Border::Closing),
         (phases, any::<u32>()).prop_map(|(phase, cycle)| Border::PhaseBegins { phase, cycle }),
         (text(), any_stop(), any_tally()).prop_map(|(scenario, stop, tally)| Border::ScenarioEnds {
             scenario,

@@ -96,10 +96,12 @@ impl<S: Stage> Course<'_, S> {
             let enough = cycle >= scenario.min_cycles
                 && scenario.min_operations.is_none_or(|operations| self.ground.counted() >= operations);
             if self.stage.cycle_done(cycle).await == Go::Decided && enough {
+                self.stage.closing().await;
                 self.finish().await;
                 return Stop::Decided;
             }
         }
+        self.stage.closing().await;
         self.finish().await;
         Stop::Spent
     }

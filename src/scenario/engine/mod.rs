@@ -39,6 +39,11 @@ pub trait Stage: Send + Sync {
     /// done.
     fn cycle_done(&self, cycle: u32) -> impl Future<Output = Go> + Send;
 
+    /// All cycles are done; what is still open is closed when this returns.
+    fn closing(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// Resolves when the target has ended. May be asked more than once.
     fn target_ended(&self) -> impl Future<Output = ()> + Send;
 
