@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, bail};
 
 const HELP: &str = "\
 cargo xtask test            install what the tests need, then check format, lints and docs, and run every test
-cargo xtask soak [PART..]   the long matrices: single-leaks, none, all, renamed, kills [default: every part]
+cargo xtask soak [PART..]   the long matrices: none, all, single-leaks, renamed, kills [default: every part];
+                            --jobs=N runs N checks at once
 cargo xtask needs           install what the tests need, or name it
 cargo xtask help            this text";
 

@@ -1,8 +1,9 @@
 //! The long matrices: too long for every change, run before a release.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -26,36 +27,28 @@ const LEAKS: [(&str, &str); 10] = [
 
 const PARTS: [&str; 5] = ["none", "all", "single-leaks", "renamed", "kills"];
 
-/// Runs the parts that are named, or all; prints a line for each run and fails if one is wrong.
-pub fn run(parts: &[&str]) -> Result<()> {
-    if let Some(wrong) = parts.iter().find(|part| !PARTS.contains(part)) {
-        bail!("no part `{wrong}`; parts are {}", PARTS.join(", "));
-    }
+/// One check of the orchestrator and what it has to name.
+struct Check {
+    name: String,
+    file: PathBuf,
+    vars: Vec<String>,
+    expected: BTreeSet<String>,
+}
+
+/// Runs the parts that are named, or all, so many at once; prints a line for each run and fails if one is wrong.
+pub fn run(words: &[&str]) -> Result<()> {
+    let (parts, jobs) = words_of(words)?;
     let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
     cargo(&["build", "--release", "--package", "tidewatch", "--package", "orchestrator"])?;
-    let mut failures = Vec::new();
-    println!("{:<28} {:>4} {:>8}  {:<7} named as growing without end", "run", "exit", "seconds", "");
-    if wanted("none") {
-        for n in 1..=3 {
-            check(&format!("none, run {n}"), &["leak=none"], &[], &mut failures)?;
-        }
+    let checks = checks(wanted)?;
+    if !checks.is_empty() {
+        println!("{:<28} {:>4} {:>8}  {:<7} named as growing without end", "run", "exit", "seconds", "");
     }
-    let every: Vec<&str> = LEAKS.iter().map(|(_, subsystem)| *subsystem).collect();
-    if wanted("all") {
-        check("all", &["leak=all"], &every, &mut failures)?;
-    }
-    if wanted("single-leaks") {
-        for (leak, subsystem) in LEAKS {
-            check(leak, &[&format!("leak={leak}")], &[subsystem], &mut failures)?;
-        }
-    }
-    if wanted("renamed") {
-        renamed(&every, &mut failures)?;
-    }
+    let mut failures = carry_out(checks, jobs);
     if wanted("kills") {
         // The test's own story, fifty times.
         let status = Command::new("cargo")
-            .args(["test", "--package", "tidewatch", "--test", "it", "kill_nine", "--", "--nocapture"])
+            .args(["test", "--package", "tidewatch", "--test", "it", "kills_leave", "--", "--nocapture"])
             .env("TIDEWATCH_KILLS", "50")
             .current_dir(root())
             .status()?;
@@ -70,44 +63,90 @@ pub fn run(parts: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Checks the orchestrator with these variables and compares what is named.
-fn check(name: &str, vars: &[&str], expected: &[&str], failures: &mut Vec<String>) -> Result<()> {
-    check_file(name, &root().join("fixtures/orchestrator"), vars, expected, failures)
+fn words_of<'a>(words: &[&'a str]) -> Result<(Vec<&'a str>, usize)> {
+    let (mut parts, mut jobs) = (Vec::new(), 1);
+    for word in words {
+        match word.strip_prefix("--jobs=") {
+            Some(number) => jobs = number.parse().with_context(|| format!("`{word}` names no number"))?,
+            None if PARTS.contains(word) => parts.push(*word),
+            None => bail!("no part `{word}`; parts are {}, and --jobs=N runs N checks at once", PARTS.join(", ")),
+        }
+    }
+    Ok((parts, jobs))
 }
 
-fn check_file(name: &str, file: &Path, vars: &[&str], expected: &[&str], failures: &mut Vec<String>) -> Result<()> {
-    let out = scratch(name);
-    let began = Instant::now();
-    let mut command = Command::new(root().join("target/release/tidewatch"));
-    command.arg("check").arg(file).args(["--var", "cargo=true", "--json"]).arg("--out").arg(&out);
-    for var in vars {
-        command.args(["--var", var]);
-    }
-    let output = command.output().context("could not start tidewatch")?;
-    let exit = output.status.code();
-    let Ok(summary) = serde_json::from_slice::<Value>(&output.stdout) else {
-        println!("{name:<28} no summary; {}", String::from_utf8_lossy(&output.stderr).trim());
-        failures.push(name.to_owned());
-        return Ok(());
+fn checks(wanted: impl Fn(&str) -> bool) -> Result<Vec<Check>> {
+    let every: BTreeSet<String> = LEAKS.iter().map(|(_, subsystem)| (*subsystem).to_owned()).collect();
+    let check = |name: &str, leak: &str, expected: &BTreeSet<String>| Check {
+        name: name.to_owned(),
+        file: root().join("fixtures/orchestrator"),
+        vars: vec![format!("leak={leak}")],
+        expected: expected.clone(),
     };
-    let named = named(&summary);
-    let expected: BTreeSet<String> = expected.iter().map(|&name| name.to_owned()).collect();
-    let right = named == expected && exit == Some(i32::from(!expected.is_empty()));
-    println!(
-        "{name:<28} {:>4} {:>8.0}  {:<7} {}",
-        exit.map_or("-".into(), |code| code.to_string()),
-        began.elapsed().as_secs_f64(),
-        if right { "right" } else { "WRONG" },
-        named.iter().cloned().collect::<Vec<_>>().join(", ")
-    );
-    if !right {
-        for line in undecided(&summary) {
-            println!("    {line}");
-        }
-        println!("    report: {}", out.join("report.md").display());
-        failures.push(name.to_owned());
+    let mut checks = Vec::new();
+    if wanted("none") {
+        checks.extend((1..=3).map(|n| check(&format!("none, run {n}"), "none", &BTreeSet::new())));
     }
-    Ok(())
+    if wanted("all") {
+        checks.push(check("all", "all", &every));
+    }
+    if wanted("single-leaks") {
+        checks.extend(LEAKS.iter().map(|(leak, owner)| check(leak, leak, &BTreeSet::from([(*owner).to_owned()]))));
+    }
+    if wanted("renamed") {
+        checks.push(Check { file: renamed()?, ..check("renamed, no gauges", "all", &every) });
+    }
+    Ok(checks)
+}
+
+/// Runs the checks, so many at once, and hands out the names of those that were wrong.
+fn carry_out(checks: Vec<Check>, jobs: usize) -> Vec<String> {
+    let (queue, failures) = (Mutex::new(checks.into_iter()), Mutex::new(Vec::new()));
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    std::thread::scope(|all| {
+        for _ in 0..jobs.max(1) {
+            all.spawn(|| {
+                while let Some(check) = next() {
+                    if let Err(problem) = check.run() {
+                        println!("{:<28} {problem:#}", check.name);
+                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(check.name);
+                    }
+                }
+            });
+        }
+    });
+    failures.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Check {
+    fn run(&self) -> Result<()> {
+        let out = scratch(&self.name);
+        let began = Instant::now();
+        let mut command = Command::new(root().join("target/release/tidewatch"));
+        command.arg("check").arg(&self.file).args(["--var", "cargo=true", "--json"]).arg("--out").arg(&out);
+        for var in &self.vars {
+            command.args(["--var", var]);
+        }
+        let output = command.output().context("could not start tidewatch")?;
+        let exit = output.status.code();
+        let Ok(summary) = serde_json::from_slice::<Value>(&output.stdout) else {
+            bail!("no summary; {}", String::from_utf8_lossy(&output.stderr).trim());
+        };
+        let named = named(&summary);
+        let right = named == self.expected && exit == Some(i32::from(!self.expected.is_empty()));
+        println!(
+            "{:<28} {:>4} {:>8.0}  {:<7} {}",
+            self.name,
+            exit.map_or("-".into(), |code| code.to_string()),
+            began.elapsed().as_secs_f64(),
+            if right { "right" } else { "WRONG" },
+            named.iter().cloned().collect::<Vec<_>>().join(", ")
+        );
+        if !right {
+            bail!("report: {}\n    {}", out.join("report.md").display(), undecided(&summary).join("\n    "));
+        }
+        Ok(())
+    }
 }
 
 /// The subsystems with a row that grows without end.
@@ -129,7 +168,7 @@ fn undecided(summary: &Value) -> Vec<String> {
 }
 
 /// The same service under another name and with its ordinary gauges switched off: only scenarios can name it.
-fn renamed(every: &[&str], failures: &mut Vec<String>) -> Result<()> {
+fn renamed() -> Result<PathBuf> {
     let folder = scratch("renamed-target");
     std::fs::create_dir_all(&folder)?;
     let program = folder.join("nightjar");
@@ -137,7 +176,7 @@ fn renamed(every: &[&str], failures: &mut Vec<String>) -> Result<()> {
     let text = std::fs::read_to_string(root().join("fixtures/orchestrator/tidewatch.toml"))?;
     let file = folder.join("tidewatch.toml");
     std::fs::write(&file, without_gauges(&text, &program.display().to_string()))?;
-    check_file("renamed, no gauges", &file, &["leak=all"], every, failures)
+    Ok(file)
 }
 
 /// The scenario file without its gauges and build, launching another program.
