@@ -82,7 +82,7 @@ fn a_leak_is_named_by_the_single_gauge_that_grows_with_it() {
 #[test]
 fn a_gauge_that_fills_up_is_not_the_owner_of_a_leak() {
     let subsystems = vec![subsystem("Ring", gauges("ring_items"))];
-    let findings = flood(subsystems, None, |n| leak(512.0, n, &[("ring_items", n.min(1000.0))]));
+    let findings = flood(subsystems, None, |n| leak(512.0, n, &[("ring_items", n.min(12_000.0))]));
     assert_eq!(guilty(&findings).subsystem, UNATTRIBUTED);
 }
 
