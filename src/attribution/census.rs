@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::sample::{Detail, Metric, Named, Record};
+use crate::sample::{Border, Detail, Mark, Metric, Named, Record};
 
 /// Something of which there are more (or fewer) than at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,10 +13,12 @@ pub struct Increment {
     pub by: i64,
 }
 
-/// What changed in the count behind a metric between the first and the last closer look, most first.
+/// What changed in the count behind a metric between the first and the last closer look, most first. What is closed
+/// after the last cycle is not judged, and not looked at here either.
 pub fn increments(metric: &Metric, records: &[Record]) -> Vec<Increment> {
     let looks: Vec<&Detail> = records
         .iter()
+        .take_while(|record| !matches!(record, Record::Mark(Mark { border: Border::Closing, .. })))
         .filter_map(|record| match record {
             // A look that cost nothing took the gauges alone.
             Record::Detail(detail) if detail.cost_us > 0 => Some(detail),

@@ -9,6 +9,8 @@ mod gauges;
 mod ledger;
 mod owners;
 mod patterns;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use census::{Increment, increments};
 pub use findings::{Findings, ScenarioFinding, curve};

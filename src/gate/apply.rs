@@ -73,8 +73,19 @@ pub fn apply(plan: &Plan, findings: &Findings) -> Gate {
     if findings.scenarios.is_empty() {
         exit = exit.or(ExitCode::Target);
         problems.push("nothing was recorded: the run ended before its first scenario".into());
+    } else {
+        for name in never_begun(plan, findings) {
+            exit = exit.or(ExitCode::Inconclusive);
+            problems.push(format!("scenario {name} was not run: the run was over before it"));
+        }
     }
     Gate { checks, problems, exit }
+}
+
+/// The scenarios that were planned and of which nothing is known.
+fn never_begun<'a>(plan: &'a Plan, findings: &'a Findings) -> impl Iterator<Item = &'a str> {
+    let names = plan.scenarios.iter().map(|scenario| scenario.name.as_str());
+    names.filter(|name| findings.scenarios.iter().all(|finding| finding.plan.name != *name))
 }
 
 fn thresholds(plan: &Plan, finding: &ScenarioFinding) -> Vec<Threshold> {

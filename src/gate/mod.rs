@@ -1,6 +1,8 @@
 //! Thresholds: parsed, applied to findings, explained. A threshold says what must HOLD.
 
 mod apply;
+#[cfg(test)]
+mod tests;
 mod threshold;
 
 pub use apply::{Check, Gate, Standing, apply};
