@@ -55,7 +55,7 @@ fn each_metric_is_read_from_its_place_and_missing_is_no_point() {
     let tree = TreeCounts { children: 3, zombies: 2, orphans: 1 };
     let records = [
         sample(1, |s| (s.rss, s.anonymous, s.fds, s.own_connections) = (Some(99), Some(66), Some(20), 25)),
-        sample(2, |s| (s.memory, s.tree, s.threads) = (Some(memory), Some(tree), Some(10))),
+        sample(2, |s| (s.memory, s.tree, s.threads, s.shmem) = (Some(memory), Some(tree), Some(10), Some(4))),
         Record::Detail(Detail {
             at: at(3),
             operations: 300,
@@ -71,7 +71,8 @@ fn each_metric_is_read_from_its_place_and_missing_is_no_point() {
         (Metric::Private, Statm, vec![66.0]),
         (Metric::Rss, SmapsRollup, vec![90.0]),
         (Metric::Rss, Statm, vec![99.0]),
-        (Metric::Shared, Statm, vec![5.0]),
+        (Metric::Shared, SmapsRollup, vec![5.0]),
+        (Metric::Shared, Statm, vec![4.0]),
         (Metric::File, SmapsRollup, vec![15.0]),
         (Metric::Fds, Statm, vec![0.0]),
         (Metric::Threads, Statm, vec![10.0]),
