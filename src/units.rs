@@ -251,7 +251,7 @@ fn significant(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// A duration for a person: `400 ms`, `12.3 s`, `4 min 5 s`, `3 h 20 min`, `12 d 4 h`.
+/// A duration for a person: `400 ms`, `12.3 s`, `4 min 5 s`, `3 h 20 min`, `12 d 4 h`, `47 years`.
 pub fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     let whole = seconds.round() as u64;
@@ -269,10 +269,15 @@ pub fn show_duration(duration: Duration) -> String {
         two(whole / 60, "min", whole % 60, "s")
     } else if whole < 86_400 {
         two(whole / 3600, "h", whole % 3600 / 60, "min")
-    } else {
+    } else if seconds < 3.0 * YEAR_S {
         two(whole / 86_400, "d", whole % 86_400 / 3600, "h")
+    } else {
+        format!("{} years", significant(seconds / YEAR_S))
     }
 }
+
+/// A year of the Julian calendar, in seconds.
+const YEAR_S: f64 = 365.25 * 86_400.0;
 
 /// The valid word nearest to a mistaken one, if any is near enough to be meant.
 pub fn nearest<'a>(word: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -90,7 +90,7 @@ fn by_gauge_or_scenario(
     }
     let owner = owner(&linked, finding.plan.subsystem.as_deref());
     if finding.plan.subsystem.as_deref() == Some(owner.as_str()) && finding.axis() == Axis::Operations {
-        evidence.push(format!("scenario {} drives it and nothing else", finding.plan.name));
+        evidence.push(format!("scenario {} drives it", finding.plan.name));
     }
     Part { items: items(&linked, finding, growth, rest), owner, amount: rest, evidence }
 }

@@ -5,6 +5,7 @@
 //! - `orchestrator`: every system of the fixture service, leaking and fixed
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
 //! - `kill_nine`: tidewatch itself is killed at random moments
+//! - `commands`: the smaller commands
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
 //! - `reports`: reports made again are the same, and valid
 //! - `tidy`: the import table and the docs hold what they promise
@@ -13,6 +14,7 @@
 #![expect(clippy::print_stdout, reason = "a long test says what it did")]
 
 mod bad_input;
+mod commands;
 mod demo;
 mod guardian;
 mod kill_nine;
