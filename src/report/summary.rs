@@ -21,7 +21,7 @@ pub const FORMAT: &str = "tidewatch-summary/1";
 /// What came out of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Always [`FORMAT`].
+    /// Always `FORMAT`.
     pub format: &'static str,
     /// `pass`, `fail`, `inconclusive` or `error`.
     pub outcome: Outcome,

@@ -1,7 +1,7 @@
 //! How one step reaches the target: http, server-sent events, websocket, tcp and unix sockets, standard
 //! input and output, a program.
 //!
-//! A driver does one thing once and says what came of it: right, backpressure, or [`Trouble`] of a named
+//! A driver does one thing once and says what came of it: right, backpressure, or `Trouble` of a named
 //! kind. It refuses every address that is not on this machine, unless the scenario file names the host; it
 //! keeps no more of an answer than is needed; it never retries what may have been done, and it neither
 //! paces nor counts operations.
