@@ -1,7 +1,5 @@
 //! What a run set out to do, kept in the recording's header so that a report needs nothing else.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::units::{Rate, Unit};
@@ -193,10 +191,5 @@ impl Plan {
     /// The subsystem of this name.
     pub fn subsystem(&self, name: &str) -> Option<&Subsystem> {
         self.subsystems.iter().find(|subsystem| subsystem.name == name)
-    }
-
-    /// The rules of every subsystem by name.
-    pub fn rules(&self) -> BTreeMap<&str, &SubsystemRules> {
-        self.subsystems.iter().map(|subsystem| (subsystem.name.as_str(), &subsystem.owns)).collect()
     }
 }
