@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ledger::{self, Ledger};
-use crate::growth::{Axis, Budget, Curve, Estimate, Growth, Question, Verdict, judge};
+use crate::growth::{Axis, Budget, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
 use crate::recording::{Passage, Recording};
 use crate::sample::{
     Border, Ending, Event, FdKind, Mark, MemorySource, Metric, Record, ScenarioPlan, Shape, Stop, Tally,
@@ -74,7 +74,7 @@ impl Findings {
         for passage in recording.passages() {
             let finding = judge_passage(&passage, &time_driven);
             if passage.plan.shape == Shape::Idle {
-                time_driven.extend(growth_in_time(&finding));
+                time_driven.extend(growth_in_time(&finding.growths));
             }
             scenarios.push(finding);
         }
@@ -86,15 +86,6 @@ impl Findings {
     pub fn unbounded_rows(&self) -> impl Iterator<Item = &ledger::Row> {
         self.ledgers.iter().flat_map(|ledger| &ledger.rows).filter(|row| row.verdict == Verdict::Unbounded)
     }
-}
-
-/// Growth per second of the metrics that climb with no load.
-fn growth_in_time(idle: &ScenarioFinding) -> BTreeMap<Metric, Estimate> {
-    idle.growths
-        .iter()
-        .filter(|growth| growth.verdict == Verdict::Unbounded)
-        .filter_map(|growth| Some((growth.metric.clone(), growth.per_op?)))
-        .collect()
 }
 
 fn judge_passage(passage: &Passage<'_>, time_driven: &BTreeMap<Metric, Estimate>) -> ScenarioFinding {

@@ -22,6 +22,8 @@ mod tail;
 mod tests;
 mod window_test;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use csv::{CsvError, judge_csv, read_curve};
@@ -145,4 +147,13 @@ impl Growth {
     pub fn is_decided(&self) -> bool {
         self.verdict != Verdict::Inconclusive
     }
+}
+
+/// Growth per second of the metrics that climb with no load, from the verdicts on an idle scenario: what is taken off
+/// the curves of later ones.
+pub fn growth_in_time<'a>(idle: impl IntoIterator<Item = &'a Growth>) -> BTreeMap<Metric, Estimate> {
+    idle.into_iter()
+        .filter(|growth| growth.verdict == Verdict::Unbounded)
+        .filter_map(|growth| Some((growth.metric.clone(), growth.per_op?)))
+        .collect()
 }

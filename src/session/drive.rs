@@ -13,7 +13,7 @@ use super::sampler::{Look, Peak, Sampler, Settings};
 use super::subject::Subject;
 use super::watching::{END_KNOWN_WITHIN, memory_source};
 use super::{Progress, Session, SessionError, until_interrupted};
-use crate::growth::{Budget, Estimate, Verdict};
+use crate::growth::{Budget, Estimate, growth_in_time};
 use crate::probe::Watcher;
 use crate::recording::Overhead;
 use crate::sample::{Border, Ending, Event, MemorySource, Metric, Process, Shape, Stop, Tally};
@@ -261,7 +261,10 @@ impl Session<'_> {
         tally.first_of_kind.values_mut().for_each(|text| redact(text, &up.fixed.env));
         let operations = conductor.operations();
         self.recorder.mark(operations, Border::ScenarioEnds { scenario: name, stop: stop.clone(), tally });
-        let in_time = growth_in_time(&conductor, scenario);
+        let in_time = match scenario.plan.shape {
+            Shape::Idle => growth_in_time(&conductor.verdicts(Budget::Spent)),
+            _ => BTreeMap::new(),
+        };
         let overhead: Overhead = sampler.stop();
         time_driven.extend(in_time);
         self.add_overhead(&overhead);
@@ -307,17 +310,4 @@ fn uses_stdio(scenario: &Scenario) -> bool {
             matches!(open, Opening::Stdio)
         }
     }
-}
-
-/// Growth per second of the metrics that climb with no load.
-fn growth_in_time(conductor: &Conductor<'_>, scenario: &Scenario) -> BTreeMap<Metric, Estimate> {
-    if scenario.plan.shape != Shape::Idle {
-        return BTreeMap::new();
-    }
-    conductor
-        .verdicts(Budget::Spent)
-        .into_iter()
-        .filter(|growth| growth.verdict == Verdict::Unbounded)
-        .filter_map(|growth| Some((growth.metric, growth.per_op?)))
-        .collect()
 }
