@@ -7,8 +7,8 @@
 use super::counts::{self, Seen};
 use super::looks::{FEWEST_CYCLES, LOOKS_PLANNED, looks};
 use super::stair::{Stair, stair};
-use super::tail::{CONFIDENCE, Ground, Rest, Unrest, VARIANCE_FACTOR, tail};
-use super::window_test::{ALPHA, BROKEN_LINE_KEEPS, Failure, Passed, window_test};
+use super::tail::{CONFIDENCE, CREEP_FROM, CREEP_SHARE, Ground, Rest, Unrest, VARIANCE_FACTOR, tail};
+use super::window_test::{ALPHA, BROKEN_LINE_KEEPS, Failure, LEAST_LATE_SHARE, Passed, window_test};
 use super::{Budget, Floors, Question};
 use crate::statistics::{sen, series};
 use crate::units::Unit;
@@ -17,6 +17,10 @@ use crate::units::Unit;
 pub(super) const TIMES_CYCLES: usize = 2;
 /// The slope since the suspicion as a share of the slope at it.
 const SLOPE_KEEPS: f64 = 0.8;
+/// Floors from which the slope before the last doubling is taken: as many as the first look judges.
+const FEWEST_BEFORE_DOUBLING: usize = 8;
+/// Small growth may keep so much less of its slope at the lower end of the interval: condition 5's share.
+const DOUBT: f64 = SLOPE_KEEPS - LEAST_LATE_SHARE;
 /// A known cap must lie this far behind before growth is called endless.
 pub(super) const PAST_CAP: f64 = 1.25;
 
@@ -167,12 +171,17 @@ impl Course {
         };
         let half_way = self.suspicions.iter().rfind(|earlier| TIMES_CYCLES * earlier.at <= y.len()).copied();
         self.suspicions.push(Suspicion { at: y.len(), slope: passed.slope });
+        self.failure = Failure::TooShort;
         let suspicion = half_way?;
-        let keeps = sen::slope(&x[suspicion.at..], &y[suspicion.at..]).unwrap_or(0.0) / suspicion.slope;
-        if keeps >= SLOPE_KEEPS {
+        let size = if passed.slope > CREEP_SHARE * ground.smallest { Size::Matters } else { Size::Small };
+        let keeps = keeps(x, y, &suspicion, size);
+        if keeps < SLOPE_KEEPS {
+            self.failure = Failure::SlowsDown(keeps);
+        } else if size == Size::Small && y.len() < CREEP_FROM {
+            self.failure = Failure::Creeps;
+        } else {
             return Some(Why::Rising { passed, keeps });
         }
-        self.failure = Failure::SlowsDown(keeps);
         None
     }
 
@@ -243,6 +252,46 @@ impl Decision {
         let highest = y[..self.seen].iter().copied().fold(f64::NEG_INFINITY, f64::max);
         series::minimum(&y[self.seen + (y.len() - self.seen) / 2..]) > highest
     }
+}
+
+/// What a slope comes to beside what matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// It may matter.
+    Matters,
+    /// It is below half of what does: creep that levels off is of this size.
+    Small,
+}
+
+/// How much of its slope a rise kept over a doubling of its operations. It is measured twice: since the suspicion, and
+/// where there are floors enough, over the last doubling, which holds none of the warm-up that an early suspicion was
+/// measured under. Either will do for growth that may matter; small growth must keep it by both, beyond their doubt.
+fn keeps(x: &[f64], y: &[f64], suspicion: &Suspicion, size: Size) -> f64 {
+    let kept = |from: usize, before: f64| {
+        let mut slopes = sen::Slopes::between(&x[from..], &y[from..])?;
+        let slope = slopes.median() / before;
+        Some(match size {
+            Size::Matters => slope,
+            Size::Small => slope.min(slopes.lower_bound(CONFIDENCE, VARIANCE_FACTOR) / before + DOUBT),
+        })
+    };
+    let since = kept(suspicion.at, suspicion.slope).unwrap_or(0.0);
+    let last = before_last_doubling(x, y).and_then(|(half, before)| kept(half, before));
+    match (last, size) {
+        (Some(last), Size::Matters) => since.max(last),
+        (Some(last), Size::Small) => since.min(last),
+        (None, _) => since,
+    }
+}
+
+/// The first floor of the later half of all operations, and the slope over the quarter before it.
+fn before_last_doubling(x: &[f64], y: &[f64]) -> Option<(usize, f64)> {
+    let now = *x.last()?;
+    let (quarter, half) = (x.partition_point(|at| *at < now / 4.0), x.partition_point(|at| *at < now / 2.0));
+    if half - quarter < FEWEST_BEFORE_DOUBLING {
+        return None;
+    }
+    sen::slope(&x[quarter..half], &y[quarter..half]).filter(|slope| *slope > 0.0).map(|slope| (half, slope))
 }
 
 /// The looks of a run with so many cycles. The last cycle of a spent budget is a look too, as long as no more looks

@@ -3,7 +3,7 @@
 use super::course::{Course, Decision, PAST_CAP, Series, Why};
 use super::judge::Figures;
 use super::looks::FEWEST_CYCLES;
-use super::tail::{Ground, Rest, Unrest};
+use super::tail::{CREEP_FROM, Ground, Rest, Unrest};
 use super::window_test::Failure;
 use super::{Axis, Budget, Question};
 use crate::statistics::series::largest_drawdown;
@@ -157,6 +157,9 @@ fn suspected(facts: &Facts<'_>, course: &Course) -> String {
             }
             Failure::BetterShape(shape) => format!("{since}, but {} fits better than a steady rise", shape.noun()),
             Failure::FallsBack => format!("{since}, but it has fallen back by more than it rose"),
+            Failure::Creeps => format!(
+                "{since}, but by less than half of what matters: creep is told from growth from {CREEP_FROM} cycles on"
+            ),
             Failure::NoTrend | Failure::TooShort => format!("{since} and not confirmed: that takes twice the cycles"),
         };
     }
@@ -175,6 +178,7 @@ fn not_at_rest(facts: &Facts<'_>, course: &Course) -> String {
         Failure::SlowsDown(share) => format!("rises, but slows down (late slope {share:.2} of early)"),
         Failure::BetterShape(shape) => format!("rises, but {} fits better than a steady rise", shape.noun()),
         Failure::FallsBack => "rises, but falls back by more than it rose".into(),
+        Failure::Creeps => "rises, by less than half of what matters".into(),
         Failure::NoTrend | Failure::TooShort => "no steady rise".into(),
     };
     let rest = match course.unrest {

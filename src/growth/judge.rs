@@ -5,7 +5,8 @@ use super::estimate::{pace_per_hour, per_unit, sensitivity};
 use super::explain::{self, Facts};
 use super::floors::cycle_length;
 use super::looks::{FEWEST_CYCLES, look_from, quantum};
-use super::tail::{Ground, Unrest};
+use super::tail::{CREEP_FROM, Ground, Unrest};
+use super::window_test::Failure;
 use super::{Curve, Estimate, Floors, Growth, Question, Verdict};
 
 /// The share of the cycles left out of figures where no decision says which.
@@ -131,6 +132,8 @@ fn more_cycles(series: &Series, course: &Course, question: &Question, figures: &
         Some(f64::from(FEWEST_CYCLES))
     } else if course.before_cap {
         question.expect_cap.and_then(|cap| until(PAST_CAP * cap as f64))
+    } else if course.failure == Failure::Creeps {
+        Some(CREEP_FROM as f64)
     } else if let Some(cycles) = course.next_confirmation(series.cycles()) {
         Some(cycles as f64)
     } else if let Some(events) = course.events {

@@ -18,9 +18,9 @@ pub(super) const CONFIDENCE: f64 = 0.95;
 pub(super) const VARIANCE_FACTOR: f64 = 1.5;
 /// Below this chance the tail still creeps.
 const CREEP_CHANCE: f64 = 0.05;
-/// Cycles from which a creep can be called bounded, and the share of `smallest` it must stay below.
-const CREEP_FROM: usize = 33;
-const CREEP_SHARE: f64 = 0.5;
+/// Cycles from which a creep below this share of `smallest` is told from growth: before, it is called neither.
+pub(super) const CREEP_FROM: usize = 33;
+pub(super) const CREEP_SHARE: f64 = 0.5;
 /// Minima of two halves without growth differ by about one standard deviation of the noise; two are allowed.
 const RISE_OVER_NOISE: f64 = 2.0;
 /// An earlier rise is one that came to rest when it is this many standard deviations ...

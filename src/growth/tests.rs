@@ -152,6 +152,38 @@ fn a_plain_leak_is_found_after_22_cycles_with_its_figures() {
 }
 
 #[test]
+fn a_leak_is_confirmed_by_its_last_doubling_when_the_warm_up_was_long() {
+    let under_a_warm_up =
+        |x: f64, dice: &mut Dice| pages(2e7 + 3e6 * (1.0 - (-x / 7e3).exp()) + 150.0 * x + 2e4 * dice.bell());
+    let found = |seed| asked(&run(Metric::Private, seed, 33, under_a_warm_up)).verdict == Verdict::Unbounded;
+    let found = (0..25).filter(|seed| found(*seed)).count();
+    assert!(found >= 23, "only {found} of 25");
+}
+
+#[test]
+fn creep_below_what_matters_is_not_growth() {
+    for seed in 0..100 {
+        let mut dice = Dice(seed ^ 79);
+        let (height, noise) = (2e3 * (1.0 + 10.0 * dice.even()), 3e4 * dice.even());
+        let creep = |x: f64, dice: &mut Dice| pages(2e7 + height * x.powf(0.45) + noise * dice.bell());
+        for cycles in [22, 33, 50] {
+            let found = asked(&run(Metric::Private, seed, cycles, creep));
+            assert_ne!(found.verdict, Verdict::Unbounded, "seed {seed}, {cycles} cycles: {}", found.reason);
+        }
+    }
+}
+
+#[test]
+fn small_growth_is_found_from_33_cycles_on() {
+    let small = |x: f64, dice: &mut Dice| pages(2e7 + 33.0 * x + 1e4 * dice.bell());
+    let early = asked(&run(Metric::Private, 3, 22, small));
+    assert_eq!((early.verdict, early.suspected, early.more_cycles), (Verdict::Inconclusive, true, Some(11)));
+    assert!(early.reason.contains("less than half of what matters"), "{}", early.reason);
+    let later = asked(&run(Metric::Private, 3, 33, small));
+    assert_eq!((later.verdict, later.decided_at), (Verdict::Unbounded, Some(33)), "{}", later.reason);
+}
+
+#[test]
 fn few_cycles_say_how_many_more() {
     let found = asked(&run(Metric::Private, 1, 6, |x, _| 500.0 * x));
     assert_eq!((found.verdict, found.more_cycles), (Verdict::Inconclusive, Some(4)));

@@ -19,7 +19,7 @@ const LATE_HALF_CHANCE: f64 = 0.05;
 const FIVE_BLOCKS_FROM: usize = 16;
 /// Steps of the metric (pages, things) that the rise must come to.
 const LEAST_STEPS: f64 = 4.0;
-const LEAST_LATE_SHARE: f64 = 0.7;
+pub(super) const LEAST_LATE_SHARE: f64 = 0.7;
 const MODEL_LEAD: f64 = 2.0;
 const SLOWED_END_SHARE: f64 = 0.65;
 pub(super) const BROKEN_LINE_KEEPS: f64 = 0.35;
@@ -50,12 +50,14 @@ pub(super) enum Failure {
     SlowsDown(f64),
     /// A shape that slows down fits better.
     BetterShape(Shape),
+    /// It rises by too little for so few cycles: creep that levels off looks the same.
+    Creeps,
 }
 
 impl Failure {
     /// Whether it rises at all: conditions 1 to 3 held.
     pub(super) fn rises(self) -> bool {
-        matches!(self, Self::FallsBack | Self::SlowsDown(_) | Self::BetterShape(_))
+        matches!(self, Self::FallsBack | Self::SlowsDown(_) | Self::BetterShape(_) | Self::Creeps)
     }
 }
 

@@ -46,6 +46,12 @@ impl Slopes {
         self.ordered(reach)
     }
 
+    /// The one-sided lower bound at `level` (0.95).
+    pub fn lower_bound(&mut self, level: f64, variance_factor: f64) -> f64 {
+        let reach = self.reach(level, variance_factor);
+        self.ordered(-reach)
+    }
+
     /// How many ranks from the middle the bound lies: half of z times the deviation of S.
     fn reach(&self, level: f64, variance_factor: f64) -> f64 {
         let n = self.points as f64;
