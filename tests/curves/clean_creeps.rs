@@ -1,0 +1,93 @@
+//! Clean memory that creeps: it rises, significantly and for long, and slows down all the time.
+
+use tidewatch::units::Unit::Bytes;
+
+use super::dice::Dice;
+use super::ground::{Heap, MIB, PAGE};
+use super::plan::Plan;
+use super::{Class, Model, Truth::Clean};
+
+pub const CLASSES: [Class; 5] = [
+    Class::new("log_creep", Clean, Bytes, log_creep, "allocator creep: each doubling of the operations adds as much"),
+    Class::new("pow_creep", Clean, Bytes, pow_creep, "fragmentation that slows like a small power of the operations"),
+    Class::new("frag_decay", Clean, Bytes, frag_decay, "fragmentation that creeps until every gap is used"),
+    Class::new("ratchet", Clean, Bytes, ratchet, "buffers that keep the size of the largest request yet"),
+    Class::new(
+        "ratchet_pool",
+        Clean,
+        Bytes,
+        ratchet_pool,
+        "a pool of such buffers, each with a high-water mark of its own",
+    ),
+];
+
+/// .1 to 4 MiB for each factor e, from 100 operations to one cycle on.
+fn log_creep(plan: &Plan, dice: &mut Dice) -> Model {
+    let (adds, from) = (dice.scale(0.1, 4.0) * MIB, dice.scale(100.0, plan.per_cycle().max(101.0)));
+    let mut heap = Heap::draw(dice);
+    Model::of(move |moment, dice| heap.with(adds * (moment.x / from).ln_1p(), moment, dice))
+}
+
+/// .5 to 40 MiB over the run, with exponents of .15 to .45.
+fn pow_creep(plan: &Plan, dice: &mut Dice) -> Model {
+    let (adds, exponent, all) = (dice.scale(0.5, 40.0) * MIB, dice.between(0.15, 0.45), plan.all());
+    let mut heap = Heap::draw(dice);
+    Model::of(move |moment, dice| heap.with(adds * (moment.x / all).powf(exponent), moment, dice))
+}
+
+/// A creep like log N, .2 to 6 MiB for each factor e, that ends after 2 cycles to four fifths of the run.
+fn frag_decay(plan: &Plan, dice: &mut Dice) -> Model {
+    let (adds, from) = (dice.scale(0.2, 6.0) * MIB, dice.scale(0.3, 1.0) * plan.per_cycle());
+    let end = plan.after(dice.between(2.0, plan.rest_cycle()));
+    let mut heap = Heap::draw(dice);
+    Model::of(move |moment, dice| heap.with(adds * (moment.x.min(end) / from).ln_1p(), moment, dice))
+}
+
+/// The largest of so many requests, whose sizes have a Weibull law (shapes 1/3 to 1) or Pareto's (exponents 2.25 to 4: its
+/// mark rises like N^.45 at the most), up to the largest body that is taken.
+#[derive(Clone)]
+struct Largest {
+    typical: f64,
+    shape: f64,
+    pareto: bool,
+    most: f64,
+    yet: f64,
+}
+
+impl Largest {
+    fn draw(typical: f64, dice: &mut Dice) -> Self {
+        let pareto = dice.happens(0.5);
+        let shape = if pareto { 1.0 / dice.between(2.25, 4.0) } else { dice.between(1.0, 3.0) };
+        Self { typical, shape, pareto, most: typical * dice.scale(10.0, 300.0), yet: 0.0 }
+    }
+
+    fn after(&mut self, requests: f64, dice: &mut Dice) -> f64 {
+        if requests > 0.0 {
+            // The largest of n has the law of one to the power of n; its upper tail is 1 - u^(1/n).
+            let tail = -(dice.even().max(f64::MIN_POSITIVE).ln() / requests).exp_m1();
+            let size = if self.pareto { tail.powf(-self.shape) } else { (-tail.ln()).powf(self.shape) };
+            self.yet = self.yet.max((self.typical * size).min(self.most));
+        }
+        self.yet
+    }
+}
+
+/// Requests of 1 to 50 kB.
+fn ratchet(_: &Plan, dice: &mut Dice) -> Model {
+    let typical = dice.scale(1e3, 5e4);
+    let mut largest = Largest::draw(typical, dice);
+    let mut heap = Heap::quiet(dice);
+    Model::of(move |moment, dice| heap.with(largest.after(moment.dx, dice), moment, dice))
+}
+
+/// 4 to 64 buffers, 1 to 8 pages a request; each buffer sees its share of the same requests.
+fn ratchet_pool(_: &Plan, dice: &mut Dice) -> Model {
+    let typical = dice.between(1.0, 8.0) * PAGE;
+    let mut buffers = vec![Largest::draw(typical, dice); dice.whole(4, 64) as usize];
+    let mut heap = Heap::quiet(dice);
+    Model::of(move |moment, dice| {
+        let each = moment.dx / buffers.len() as f64;
+        let held = buffers.iter_mut().map(|buffer| buffer.after(each, dice)).sum();
+        heap.with(held, moment, dice)
+    })
+}
