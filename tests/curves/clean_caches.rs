@@ -62,7 +62,7 @@ fn fills_evenly(full: f64, dice: &mut Dice) -> Model {
 
 /// .5 to 60 MiB. Three time constants (95 % full) well within the run.
 fn cache_exp(plan: &Plan, dice: &mut Dice) -> Model {
-    let (full, over) = (dice.scale(0.5, 60.0) * MIB, plan.after(dice.between(0.5, plan.rest_cycle())) / 3.0);
+    let (full, over) = (dice.scale(0.5, 60.0) * MIB, dice.between(0.5 * plan.per_cycle(), plan.rest()) / 3.0);
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| heap.with(full * (1.0 - (-moment.x / over).exp()), moment, dice))
 }
@@ -80,26 +80,27 @@ fn cache_zipf(plan: &Plan, dice: &mut Dice) -> Model {
     let all: f64 = groups.iter().map(|(count, weight)| count * weight).sum();
     let met =
         move |x: f64| -> f64 { groups.iter().map(|(count, weight)| count * (1.0 - (-x * weight / all).exp())).sum() };
-    let cap = met(plan.after(dice.between(2.0, plan.even_rest_cycle())));
+    let cap = met(dice.between(2.0 * plan.per_cycle(), plan.even_rest()));
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| heap.with(entry * met(moment.x).min(cap), moment, dice))
 }
 
 /// Full after 1 to 17 cycles, well within the run.
 fn cache_linflat(plan: &Plan, dice: &mut Dice) -> Model {
-    fills_evenly(plan.after(dice.between(1.0, plan.even_rest_cycle())), dice)
+    fills_evenly(dice.between(plan.per_cycle(), plan.even_rest()), dice)
 }
 
 /// Full after 15 cycles to four fifths of the run, and told so: the cap is what the scenario's author knows, within 5 %.
 fn cache_told(plan: &Plan, dice: &mut Dice) -> Model {
-    let full = plan.after(dice.between(15.0, plan.rest_cycle()));
+    let full = dice.between(plan.after(15), plan.rest());
     let told = full * dice.between(1.0, 1.05);
     Model { expect_cap: Some(told), ..fills_evenly(full, dice) }
 }
 
 /// 50 to 1,500 B an operation, kept for 1 to 17 cycles' time, counted in pieces of a second's tenth.
 fn cache_ttl(plan: &Plan, dice: &mut Dice) -> Model {
-    let (per_op, kept_s) = (dice.scale(50.0, 1500.0), plan.cycle_s() * dice.between(1.0, plan.even_rest_cycle() - 1.0));
+    let (per_op, kept_s) =
+        (dice.scale(50.0, 1500.0), plan.cycle_s() * dice.between(1.0, 0.9 * plan.even_rest() / plan.per_cycle()));
     let mut kept: VecDeque<(f64, f64)> = VecDeque::new();
     let mut held = 0.0;
     let mut heap = Heap::draw(dice);
@@ -116,7 +117,7 @@ fn cache_ttl(plan: &Plan, dice: &mut Dice) -> Model {
 /// 2 to 7 jobs of 500 to 3,000 pages, the last kept one within 17 cycles; each job uses the same again while it runs.
 fn job_retention(plan: &Plan, dice: &mut Dice) -> Model {
     let (jobs, size) = (dice.whole(2, 7), dice.scale(500.0, 3000.0) * PAGE);
-    let apart = plan.after(dice.between(2.0, plan.even_rest_cycle())) / jobs;
+    let apart = dice.between(2.0 * plan.per_cycle(), plan.even_rest()) / jobs;
     let mut last = 0.0;
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| {
@@ -129,7 +130,7 @@ fn job_retention(plan: &Plan, dice: &mut Dice) -> Model {
 
 /// 2 to 9 arenas of 50 to 2,000 pages at random places, all of them within 17 cycles.
 fn arena_steps(plan: &Plan, dice: &mut Dice) -> Model {
-    let end = plan.after(dice.between(1.0, plan.even_rest_cycle()));
+    let end = dice.between(plan.per_cycle(), plan.even_rest());
     let arenas: Vec<(f64, f64)> =
         (0..dice.whole(2, 9) as usize).map(|_| (end * dice.even(), dice.scale(50.0, 2000.0) * PAGE)).collect();
     let mut heap = Heap::draw(dice);
@@ -143,7 +144,7 @@ fn arena_steps(plan: &Plan, dice: &mut Dice) -> Model {
 /// first look.
 fn doubling_bounded(plan: &Plan, dice: &mut Dice) -> Model {
     let (per_op, factor) = (dice.scale(20.0, 400.0), dice.one_of(&[2.0, 1.5]));
-    let end = plan.after(dice.between(0.5, plan.doubling_rest_cycle()));
+    let end = dice.between(0.5 * plan.per_cycle(), plan.doubling_rest());
     let origin = end * dice.between(1.0 / factor, 1.0);
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| {
@@ -155,7 +156,7 @@ fn doubling_bounded(plan: &Plan, dice: &mut Dice) -> Model {
 /// Each step doubles .2 to 20 MiB; the last of them up to four fifths into the run, the others at half of that each.
 fn table_step(plan: &Plan, dice: &mut Dice) -> Model {
     let (steps, first) = (dice.whole(1, 3), dice.scale(0.2, 10.0) * MIB);
-    let last = plan.after(dice.between(1.0, plan.rest_cycle()));
+    let last = dice.between(plan.per_cycle(), plan.rest());
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| {
         let taken = (steps + (moment.x.max(1.0) / last).log2().floor() + 1.0).clamp(0.0, steps);
@@ -177,11 +178,11 @@ fn cache_unfilled(plan: &Plan, dice: &mut Dice) -> Model {
 
 /// Full after 15 cycles to four fifths of the run; the session goes on for 1.25 times as many operations.
 fn cache_patient(plan: &Plan, dice: &mut Dice) -> Model {
-    let full = plan.after(dice.between(15.0, plan.rest_cycle()));
+    let full = dice.between(plan.after(15), plan.rest());
     Model { min_operations: PAST_REST * full, ..fills_evenly(full, dice) }
 }
 
 /// Full after 18 cycles to four fifths of the run.
 fn cache_late(plan: &Plan, dice: &mut Dice) -> Model {
-    fills_evenly(plan.after(dice.between(18.0, plan.rest_cycle())), dice)
+    fills_evenly(dice.between(plan.after(18), plan.rest()), dice)
 }

@@ -105,7 +105,7 @@ fn saw_alias(plan: &Plan, dice: &mut Dice) -> Model {
 /// 100 to 3,000 B of garbage an operation; dropped every 2 to 17 cycles, by the first time well within the run.
 fn template_garbage(plan: &Plan, dice: &mut Dice) -> Model {
     let per_op = dice.scale(100.0, 3000.0);
-    let limit = per_op * plan.per_cycle() * dice.between(2.0, plan.even_rest_cycle() / 1.1);
+    let limit = per_op * dice.between(2.0 * plan.per_cycle(), plan.even_rest() / 1.1);
     let mut garbage = Garbage::new(per_op, limit, 0.1, dice);
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| {
@@ -114,19 +114,19 @@ fn template_garbage(plan: &Plan, dice: &mut Dice) -> Model {
     })
 }
 
-/// 4 to 30 MiB at first; a heap that is full grows by 1.2 to 2 until its maximum, reached well within the run, and is
-/// collected to a live part from then on.
+/// 1 to 20 kB of garbage an operation; a heap that is full grows by 1.2 to 2, from 5 to 50 % of its maximum on, which is
+/// full in .3 to 5 cycles, and is collected to its live part from then on.
 fn jvm_heap(plan: &Plan, dice: &mut Dice) -> Model {
-    let (mut size, grows) = (dice.scale(4.0, 30.0) * MIB, dice.between(1.2, 2.0));
-    let full = plan.after(dice.between(1.0, plan.doubling_rest_cycle()));
-    let (per_op, live) = (dice.scale(2000.0, 20_000.0), dice.between(0.1, 0.4) * size);
+    let (per_op, grows) = (dice.scale(1000.0, 20_000.0), dice.between(1.2, 2.0));
+    let most = per_op * plan.per_cycle() * dice.scale(0.3, 5.0);
+    let (mut size, live) = (most * dice.scale(0.05, 0.5), dice.between(0.5, 5.0) * MIB);
     let mut lies = 0.0;
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| {
         lies += per_op * moment.dx;
-        while live + lies > size {
-            if moment.x < full {
-                size *= grows;
+        while lies > size {
+            if size < most {
+                size = most.min(size * grows);
             } else {
                 lies *= dice.between(0.0, 0.1);
             }

@@ -67,25 +67,27 @@ fn count_wander(plan: &Plan, dice: &mut Dice) -> Model {
     Model::of(move |moment, dice| things.with(about + open.after(moment.dt, dice), moment, dice))
 }
 
-/// 4 to 64 workers; each comes at a random place, with three time constants within 17 cycles: eight threads cannot show
-/// that they come more and more slowly.
+/// 4 to 64 workers, the last of them within 17 cycles; each comes at a random place, with 1 to 6 time constants until then.
 fn pool_lazy(plan: &Plan, dice: &mut Dice) -> Model {
-    let over = plan.after(dice.between(0.5, plan.even_rest_cycle())) / 3.0;
-    let made: Vec<f64> = (0..dice.whole(4, 64) as usize).map(|_| dice.gap(over)).collect();
+    lazy_pool(dice.between(0.5 * plan.per_cycle(), plan.even_rest()), dice)
+}
+
+/// The same within 18 cycles to four fifths of hundreds.
+fn pool_late(plan: &Plan, dice: &mut Dice) -> Model {
+    lazy_pool(dice.scale(plan.after(18), plan.rest()), dice)
+}
+
+/// Workers come less and less often until the pool is full.
+fn lazy_pool(full: f64, dice: &mut Dice) -> Model {
+    let over = full / dice.between(1.0, 6.0);
+    let made = (0..dice.whole(4, 64) as usize).map(|_| dice.gap(over) % full).collect();
     pool(made, dice)
 }
 
 /// 3 to 40 workers, evenly within 17 cycles.
 fn pool_even(plan: &Plan, dice: &mut Dice) -> Model {
-    let (workers, full) = (dice.whole(3, 40), plan.after(dice.between(1.0, plan.even_rest_cycle())));
+    let (workers, full) = (dice.whole(3, 40), dice.between(plan.per_cycle(), plan.even_rest()));
     pool((1..=workers as u32).map(|worker| full * f64::from(worker) / workers).collect(), dice)
-}
-
-/// With three time constants in 18 cycles to four fifths of hundreds.
-fn pool_late(plan: &Plan, dice: &mut Dice) -> Model {
-    let over = plan.after(dice.scale(18.0, plan.rest_cycle())) / 3.0;
-    let made: Vec<f64> = (0..dice.whole(4, 64) as usize).map(|_| dice.gap(over)).collect();
-    pool(made, dice)
 }
 
 fn pool(made: Vec<f64>, dice: &mut Dice) -> Model {
@@ -96,7 +98,7 @@ fn pool(made: Vec<f64>, dice: &mut Dice) -> Model {
 /// One operation in 5 to 100 leaves one open; 30 to 600 of them are collected at a time, every .3 to 15 cycles.
 fn fds_collected(plan: &Plan, dice: &mut Dice) -> Model {
     let limit = dice.scale(30.0, 600.0);
-    let period = plan.per_cycle() * dice.scale(0.3, plan.even_rest_cycle() / 1.2);
+    let period = dice.scale(0.3 * plan.per_cycle(), plan.even_rest() / 1.2);
     let mut garbage = Garbage::new(limit / period, limit, 0.15, dice);
     let mut things = Things::draw(dice);
     Model::of(move |moment, dice| {

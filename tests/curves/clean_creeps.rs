@@ -30,7 +30,7 @@ fn log_creep(plan: &Plan, dice: &mut Dice) -> Model {
 
 /// .5 to 40 MiB over the run, with exponents of .15 to .45.
 fn pow_creep(plan: &Plan, dice: &mut Dice) -> Model {
-    let (adds, exponent, all) = (dice.scale(0.5, 40.0) * MIB, dice.between(0.15, 0.45), plan.all());
+    let (adds, exponent, all) = (dice.scale(0.5, 40.0) * MIB, dice.between(0.15, SLOWEST_POWER), plan.all());
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| heap.with(adds * (moment.x / all).powf(exponent), moment, dice))
 }
@@ -38,13 +38,16 @@ fn pow_creep(plan: &Plan, dice: &mut Dice) -> Model {
 /// A creep like log N, .2 to 6 MiB for each factor e, that ends after 2 cycles to four fifths of the run.
 fn frag_decay(plan: &Plan, dice: &mut Dice) -> Model {
     let (adds, from) = (dice.scale(0.2, 6.0) * MIB, dice.scale(0.3, 1.0) * plan.per_cycle());
-    let end = plan.after(dice.between(2.0, plan.rest_cycle()));
+    let end = dice.between(2.0 * plan.per_cycle(), plan.rest());
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| heap.with(adds * (moment.x.min(end) / from).ln_1p(), moment, dice))
 }
 
-/// The largest of so many requests, whose sizes have a Weibull law (shapes 1/3 to 1) or Pareto's (exponents 2.25 to 4: its
-/// mark rises like N^.45 at the most), up to the largest body that is taken.
+/// Above this power of the operations, what slows down can hardly be told from what does not.
+const SLOWEST_POWER: f64 = 0.45;
+
+/// The largest of so many requests, whose sizes have a Weibull law or Pareto's, up to the largest body that is taken. The mark
+/// of n of them rises like ln(n)^k or n^(1/a); a power of .45 at the most is asked of either, at the n of a few cycles.
 #[derive(Clone)]
 struct Largest {
     typical: f64,
@@ -55,9 +58,11 @@ struct Largest {
 }
 
 impl Largest {
-    fn draw(typical: f64, dice: &mut Dice) -> Self {
+    /// `few` are the requests of five cycles.
+    fn draw(typical: f64, few: f64, dice: &mut Dice) -> Self {
         let pareto = dice.happens(0.5);
-        let shape = if pareto { 1.0 / dice.between(2.25, 4.0) } else { dice.between(1.0, 3.0) };
+        let steepest = SLOWEST_POWER * if pareto { 1.0 } else { few.ln() };
+        let shape = steepest * dice.between(0.5, 1.0);
         Self { typical, shape, pareto, most: typical * dice.scale(10.0, 300.0), yet: 0.0 }
     }
 
@@ -73,17 +78,18 @@ impl Largest {
 }
 
 /// Requests of 1 to 50 kB.
-fn ratchet(_: &Plan, dice: &mut Dice) -> Model {
+fn ratchet(plan: &Plan, dice: &mut Dice) -> Model {
     let typical = dice.scale(1e3, 5e4);
-    let mut largest = Largest::draw(typical, dice);
+    let mut largest = Largest::draw(typical, 5.0 * plan.per_cycle(), dice);
     let mut heap = Heap::quiet(dice);
     Model::of(move |moment, dice| heap.with(largest.after(moment.dx, dice), moment, dice))
 }
 
 /// 4 to 64 buffers, 1 to 8 pages a request; each buffer sees its share of the same requests.
-fn ratchet_pool(_: &Plan, dice: &mut Dice) -> Model {
+fn ratchet_pool(plan: &Plan, dice: &mut Dice) -> Model {
     let typical = dice.between(1.0, 8.0) * PAGE;
-    let mut buffers = vec![Largest::draw(typical, dice); dice.whole(4, 64) as usize];
+    let many = dice.whole(4, 64);
+    let mut buffers = vec![Largest::draw(typical, 5.0 * plan.per_cycle() / many, dice); many as usize];
     let mut heap = Heap::quiet(dice);
     Model::of(move |moment, dice| {
         let each = moment.dx / buffers.len() as f64;

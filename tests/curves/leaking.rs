@@ -58,7 +58,7 @@ fn leak_warmup(plan: &Plan, dice: &mut Dice) -> Model {
 
 /// A cache of 50 to 1,000 B an operation that is full after 1 to 8 cycles.
 fn leak_after_cache(plan: &Plan, dice: &mut Dice) -> Model {
-    let (rate, fills, full) = (rate(dice), dice.scale(50.0, 1000.0), plan.after(dice.between(1.0, 8.0)));
+    let (rate, fills, full) = (rate(dice), dice.scale(50.0, 1000.0), plan.per_cycle() * dice.between(1.0, 8.0));
     let mut heap = Heap::draw(dice);
     Model::even(rate, move |moment, dice| heap.with(rate * moment.x + fills * moment.x.min(full), moment, dice))
 }

@@ -3,18 +3,26 @@
 use tidewatch::units::Unit::{Bytes, Count};
 
 use super::dice::Dice;
-use super::ground::{Heap, PAGE, Things};
+use super::ground::{Heap, Things};
 use super::leaking::rate;
 use super::plan::{Length, Plan};
 use super::{Class, Model, Truth::Leaking, Truth::LeakingLate};
 
-pub const CLASSES: [Class; 8] = [
+pub const CLASSES: [Class; 9] = [
     Class::new("leak_chunk", Leaking, Bytes, leak_chunk, "an arena that takes its next chunk when the last is full"),
     Class::new("leak_poisson", Leaking, Bytes, leak_poisson, "a large object kept at random, seldom"),
     Class::new("leak_doubling", Leaking, Bytes, leak_doubling, "a table that is never emptied and doubles")
         .lasting(Length::Long),
     Class::new("leak_quad", Leaking, Bytes, leak_quad, "each kept thing makes the next one larger"),
     Class::new("leak_quad_late", LeakingLate, Bytes, leak_quad_late, "the same, small at first"),
+    Class::new(
+        "leak_poisson_rare",
+        LeakingLate,
+        Bytes,
+        leak_poisson_rare,
+        "a large object kept at random, very seldom",
+    )
+    .lasting(Length::Long),
     Class::new("leak_begins", LeakingLate, Bytes, leak_begins, "a fault that begins in the middle of the run"),
     Class::new(
         "leak_slowing",
@@ -33,18 +41,29 @@ pub const CLASSES: [Class; 8] = [
     .lasting(Length::VeryLong),
 ];
 
-/// Chunks of 40 to 400 pages, one after the other.
-fn leak_chunk(_: &Plan, dice: &mut Dice) -> Model {
-    let (rate, chunk, begin) = (rate(dice), dice.scale(40.0, 400.0) * PAGE, dice.even());
+/// One chunk after the other, .1 to 3 cycles apart: of chunks that are rarer than looks nothing need be seen.
+fn leak_chunk(plan: &Plan, dice: &mut Dice) -> Model {
+    let (rate, begin) = (rate(dice), dice.even());
+    let chunk = rate * plan.per_cycle() * dice.scale(0.1, 3.0);
     let mut heap = Heap::quiet(dice);
     Model::stepped(rate, move |moment, dice| heap.with(chunk * (rate * moment.x / chunk + begin).floor(), moment, dice))
 }
 
-/// Objects at random operations, .3 to 4 cycles apart, the first within two cycles: what has not begun is not seen.
+/// Objects at random operations, .2 to 1.5 cycles apart: by the first look several have come.
 fn leak_poisson(plan: &Plan, dice: &mut Dice) -> Model {
+    let gap = plan.per_cycle() * dice.scale(0.2, 1.5);
+    at_random(gap, dice)
+}
+
+/// The same, 1.5 to 6 cycles apart in long runs.
+fn leak_poisson_rare(plan: &Plan, dice: &mut Dice) -> Model {
+    let gap = plan.per_cycle() * dice.scale(1.5, 6.0);
+    at_random(gap, dice)
+}
+
+fn at_random(gap: f64, dice: &mut Dice) -> Model {
     let rate = rate(dice);
-    let gap = plan.per_cycle() * dice.scale(0.3, 4.0);
-    let (mut held, mut next) = (0.0, 2.0 * plan.per_cycle() * dice.even());
+    let (mut held, mut next) = (0.0, dice.gap(gap));
     let mut heap = Heap::quiet(dice);
     Model::stepped(rate, move |moment, dice| {
         while next <= moment.x {

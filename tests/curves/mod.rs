@@ -151,7 +151,6 @@ impl Class {
     pub fn draw(&self, seed: u64) -> MadeUp {
         let mut dice = Dice::of(self.name, seed);
         let plan = Plan::draw(self.length, &mut dice);
-        let moments = plan.moments(&mut dice);
         let mut model = (self.model)(&plan, &mut dice);
         let (metric, quantum) = match self.unit {
             Unit::Bytes => (Metric::Private, PAGE),
@@ -164,7 +163,7 @@ impl Class {
             cycle: moment.cycle,
             phase: moment.phase,
         };
-        let points = moments.iter().map(point).collect();
+        let points = plan.moments.iter().map(point).collect();
         MadeUp {
             curve: Curve { metric, axis: Axis::Operations, points },
             per_op: model.per_op,

@@ -8,9 +8,9 @@ use super::dice::Dice;
 /// does.
 pub const PAST_REST: f64 = 1.25;
 /// Growth is confirmed at the third look at the earliest. A cache that fills evenly must be full well before that look.
-const FIRST_CONFIRMATION: f64 = 22.0;
+const FIRST_CONFIRMATION: u32 = 22;
 /// What doubles must come to rest well before the first look: four steps seen growing are a doubling table.
-const FIRST_LOOK: f64 = 10.0;
+const FIRST_LOOK: u32 = 10;
 /// Loads are as much shorter or longer, so that they do not beat with the period of a collector.
 const JITTER: f64 = 0.3;
 
@@ -43,9 +43,15 @@ impl Length {
 pub struct Plan {
     /// Cycles of load and settling.
     pub cycles: u32,
-    /// Operations a second under load, on average.
-    pub pace: f64,
-    /// Seconds of an average load, of settling, of the warm-up, and from sample to sample.
+    /// When it is sampled.
+    pub moments: Vec<Moment>,
+    pace: Pace,
+}
+
+/// Operations a second under load; seconds of an average load, of settling, of the warm-up, and from sample to sample.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    per_second: f64,
     load_s: f64,
     settle_s: f64,
     warmup_s: f64,
@@ -78,72 +84,75 @@ impl Plan {
     pub fn draw(length: Length, dice: &mut Dice) -> Self {
         let tick_s = if length == Length::VeryLong { 0.5 } else { 0.1 };
         let stretch: f64 = tick_s / 0.1;
-        Self {
-            cycles: dice.one_of(length.choices()),
-            pace: dice.scale(500.0, 4000.0),
+        let cycles = dice.one_of(length.choices());
+        let pace = Pace {
+            per_second: dice.scale(500.0, 4000.0),
             load_s: dice.between(0.6, 1.1) * stretch.sqrt(),
             settle_s: dice.between(0.3, 0.5) * stretch,
             warmup_s: dice.between(1.0, 4.0),
             tick_s,
-        }
+        };
+        Self { cycles, moments: pace.moments(cycles, dice), pace }
     }
 
     /// Operations of an average cycle.
     pub fn per_cycle(&self) -> f64 {
-        self.pace * self.load_s
+        self.pace.per_second * self.pace.load_s
     }
 
     /// Seconds of an average cycle.
     pub fn cycle_s(&self) -> f64 {
-        self.load_s + self.settle_s
+        self.pace.load_s + self.pace.settle_s
     }
 
-    /// Operations after so many cycles, more or less.
-    pub fn after(&self, cycles: f64) -> f64 {
-        self.pace * self.warmup_s + cycles * self.per_cycle()
+    /// Operations when so many cycles have ended.
+    pub fn after(&self, cycles: u32) -> f64 {
+        self.moments.iter().take_while(|moment| moment.cycle <= cycles).last().map_or(0.0, |moment| moment.x)
     }
 
-    /// Operations of the whole run, more or less.
+    /// Operations of the whole run.
     pub fn all(&self) -> f64 {
-        self.after(f64::from(self.cycles))
+        self.after(self.cycles)
     }
 
-    /// The latest cycle after which something that slows down may come to rest.
-    pub fn rest_cycle(&self) -> f64 {
-        f64::from(self.cycles) / PAST_REST
+    /// The most operations after which something that slows down may come to rest.
+    pub fn rest(&self) -> f64 {
+        self.all() / PAST_REST
     }
 
-    /// The latest cycle after which something that grows evenly may come to rest without the scenario telling a cap: a
-    /// session would stop before it.
-    pub fn even_rest_cycle(&self) -> f64 {
-        self.rest_cycle().min(FIRST_CONFIRMATION / PAST_REST)
+    /// The most operations after which something that grows evenly, or in steps, may come to rest without the scenario
+    /// telling a cap: a session would stop before it.
+    pub fn even_rest(&self) -> f64 {
+        self.after(FIRST_CONFIRMATION.min(self.cycles)) / PAST_REST
     }
 
     /// The same for what doubles.
-    pub fn doubling_rest_cycle(&self) -> f64 {
-        FIRST_LOOK / PAST_REST
+    pub fn doubling_rest(&self) -> f64 {
+        self.after(FIRST_LOOK) / PAST_REST
     }
+}
 
+impl Pace {
     /// The moments of a run: one before the warm-up, the warm-up with its own settling, then the cycles.
-    pub fn moments(&self, dice: &mut Dice) -> Vec<Moment> {
-        let start = Moment { t: 0.0, dt: 0.0, x: 0.0, dx: 0.0, cycle: 0, phase: None };
-        let mut moments = vec![start];
-        self.phase(&mut moments, self.warmup_s, 0, Phase::Warmup, self.pace, dice);
-        self.phase(&mut moments, self.settle_s, 0, Phase::Settle, 0.0, dice);
-        for cycle in 1..=self.cycles {
+    fn moments(&self, cycles: u32, dice: &mut Dice) -> Vec<Moment> {
+        let mut moments = vec![Moment { t: 0.0, dt: 0.0, x: 0.0, dx: 0.0, cycle: 0, phase: None }];
+        self.phase(&mut moments, self.warmup_s, 0, Phase::Warmup, dice);
+        self.phase(&mut moments, self.settle_s, 0, Phase::Settle, dice);
+        for cycle in 1..=cycles {
             let load_s = self.load_s * dice.between(1.0 - JITTER, 1.0 + JITTER);
-            self.phase(&mut moments, load_s, cycle, Phase::Load, self.pace, dice);
-            self.phase(&mut moments, self.settle_s, cycle, Phase::Settle, 0.0, dice);
+            self.phase(&mut moments, load_s, cycle, Phase::Load, dice);
+            self.phase(&mut moments, self.settle_s, cycle, Phase::Settle, dice);
         }
         moments
     }
 
-    fn phase(&self, moments: &mut Vec<Moment>, seconds: f64, cycle: u32, phase: Phase, pace: f64, dice: &mut Dice) {
+    fn phase(&self, moments: &mut Vec<Moment>, seconds: f64, cycle: u32, phase: Phase, dice: &mut Dice) {
+        let per_second = if phase == Phase::Settle { 0.0 } else { self.per_second };
         let ticks = (seconds / self.tick_s).round().max(1.0);
         for _ in 0..ticks as u32 {
             let Some(before) = moments.last().copied() else { return };
             let dt = seconds / ticks * dice.between(0.95, 1.05);
-            let dx = (pace * dt * dice.between(0.92, 1.08)).round();
+            let dx = (per_second * dt * dice.between(0.92, 1.08)).round();
             moments.push(Moment { t: before.t + dt, dt, x: before.x + dx, dx, cycle, phase: Some(phase) });
         }
     }
