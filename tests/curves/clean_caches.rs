@@ -60,9 +60,11 @@ fn fills_evenly(full: f64, dice: &mut Dice) -> Model {
     Model::of(move |moment, dice| heap.with(per_op * moment.x.min(full), moment, dice))
 }
 
-/// .5 to 60 MiB. Three time constants (95 % full) well within the run.
+/// .5 to 60 MiB. Three time constants (95 % full) well within the run, each 20 cycles at most: then the slope falls, from
+/// the first look to the floors after it, as that of N^.45 does.
 fn cache_exp(plan: &Plan, dice: &mut Dice) -> Model {
-    let (full, over) = (dice.scale(0.5, 60.0) * MIB, dice.between(0.5 * plan.per_cycle(), plan.rest()) / 3.0);
+    let full = dice.scale(0.5, 60.0) * MIB;
+    let over = dice.between(0.5 * plan.per_cycle(), plan.rest().min(60.0 * plan.per_cycle())) / 3.0;
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| heap.with(full * (1.0 - (-moment.x / over).exp()), moment, dice))
 }

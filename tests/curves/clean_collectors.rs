@@ -102,11 +102,11 @@ fn saw_alias(plan: &Plan, dice: &mut Dice) -> Model {
     })
 }
 
-/// 100 to 3,000 B of garbage an operation; dropped every 2 to 17 cycles, by the first time well within the run.
+/// 100 to 3,000 B of garbage an operation from the start on; dropped every 2 to 17 cycles, the first time well within the run.
 fn template_garbage(plan: &Plan, dice: &mut Dice) -> Model {
     let per_op = dice.scale(100.0, 3000.0);
-    let limit = per_op * dice.between(2.0 * plan.per_cycle(), plan.even_rest() / 1.1);
-    let mut garbage = Garbage::new(per_op, limit, 0.1, dice);
+    let limit = per_op * dice.between(2.0 * plan.per_cycle(), plan.even_rest());
+    let mut garbage = Garbage::from_nothing(per_op, limit, 0.1);
     let mut heap = Heap::draw(dice);
     Model::of(move |moment, dice| {
         let (lies, _) = garbage.after(moment.dx, dice);

@@ -95,11 +95,11 @@ fn pool(made: Vec<f64>, dice: &mut Dice) -> Model {
     Model::of(move |moment, dice| things.with(made.iter().filter(|at| moment.x >= **at).count() as f64, moment, dice))
 }
 
-/// One operation in 5 to 100 leaves one open; 30 to 600 of them are collected at a time, every .3 to 15 cycles.
+/// One operation in 5 to 100 leaves one open; 30 to 600 of them are collected at a time, every .3 to 17 cycles.
 fn fds_collected(plan: &Plan, dice: &mut Dice) -> Model {
     let limit = dice.scale(30.0, 600.0);
-    let period = dice.scale(0.3 * plan.per_cycle(), plan.even_rest() / 1.2);
-    let mut garbage = Garbage::new(limit / period, limit, 0.15, dice);
+    let period = dice.scale(0.3 * plan.per_cycle(), plan.even_rest());
+    let mut garbage = Garbage::from_nothing(limit / period, limit, 0.15);
     let mut things = Things::draw(dice);
     Model::of(move |moment, dice| {
         let (open, _) = garbage.after(moment.dx, dice);

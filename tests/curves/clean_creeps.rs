@@ -5,9 +5,9 @@ use tidewatch::units::Unit::Bytes;
 use super::dice::Dice;
 use super::ground::{Heap, MIB, PAGE};
 use super::plan::Plan;
-use super::{Class, Model, Truth::Clean};
+use super::{Class, Model, Truth::Ambiguous, Truth::Clean};
 
-pub const CLASSES: [Class; 5] = [
+pub const CLASSES: [Class; 6] = [
     Class::new("log_creep", Clean, Bytes, log_creep, "allocator creep: each doubling of the operations adds as much"),
     Class::new("pow_creep", Clean, Bytes, pow_creep, "fragmentation that slows like a small power of the operations"),
     Class::new("frag_decay", Clean, Bytes, frag_decay, "fragmentation that creeps until every gap is used"),
@@ -19,6 +19,7 @@ pub const CLASSES: [Class; 5] = [
         ratchet_pool,
         "a pool of such buffers, each with a high-water mark of its own",
     ),
+    Class::new("ratchet_heavy", Ambiguous, Bytes, ratchet_heavy, "such a pool whose largest bodies are yet to come"),
 ];
 
 /// .1 to 4 MiB for each factor e, from 100 operations to one cycle on.
@@ -46,6 +47,9 @@ fn frag_decay(plan: &Plan, dice: &mut Dice) -> Model {
 /// Above this power of the operations, what slows down can hardly be told from what does not.
 const SLOWEST_POWER: f64 = 0.45;
 
+/// What comes this many times on average is missed by one in fifty (e^-4).
+const SEEN_TIMES: f64 = 4.0;
+
 /// The largest of so many requests, whose sizes have a Weibull law or Pareto's, up to the largest body that is taken. The mark
 /// of n of them rises like ln(n)^k or n^(1/a); a power of .45 at the most is asked of either, at the n of a few cycles.
 #[derive(Clone)]
@@ -70,10 +74,14 @@ impl Largest {
         if requests > 0.0 {
             // The largest of n has the law of one to the power of n; its upper tail is 1 - u^(1/n).
             let tail = -(dice.even().max(f64::MIN_POSITIVE).ln() / requests).exp_m1();
-            let size = if self.pareto { tail.powf(-self.shape) } else { (-tail.ln()).powf(self.shape) };
-            self.yet = self.yet.max((self.typical * size).min(self.most));
+            self.yet = self.yet.max(self.exceeded_once_in(1.0 / tail).min(self.most));
         }
         self.yet
+    }
+
+    /// The size that one request in so many is larger than.
+    fn exceeded_once_in(&self, requests: f64) -> f64 {
+        self.typical * if self.pareto { requests.powf(self.shape) } else { requests.ln().powf(self.shape) }
     }
 }
 
@@ -85,14 +93,28 @@ fn ratchet(plan: &Plan, dice: &mut Dice) -> Model {
     Model::of(move |moment, dice| heap.with(largest.after(moment.dx, dice), moment, dice))
 }
 
-/// 4 to 64 buffers, 1 to 8 pages a request; each buffer sees its share of the same requests.
+/// 4 to 64 buffers of 1 to 8 pages a request, each of which sees its share of the same requests. The largest body is one
+/// that all but one buffer in fifty have seen well within the run.
 fn ratchet_pool(plan: &Plan, dice: &mut Dice) -> Model {
-    let typical = dice.between(1.0, 8.0) * PAGE;
-    let many = dice.whole(4, 64);
-    let mut buffers = vec![Largest::draw(typical, 5.0 * plan.per_cycle() / many, dice); many as usize];
+    let rest = dice.between(2.0 * plan.per_cycle(), plan.rest());
+    pool_of_buffers(plan, Some(rest), dice)
+}
+
+/// The same with bodies so large that most buffers never see one.
+fn ratchet_heavy(plan: &Plan, dice: &mut Dice) -> Model {
+    pool_of_buffers(plan, None, dice)
+}
+
+fn pool_of_buffers(plan: &Plan, rest: Option<f64>, dice: &mut Dice) -> Model {
+    let (typical, many) = (dice.between(1.0, 8.0) * PAGE, dice.whole(4, 64));
+    let mut buffer = Largest::draw(typical, 5.0 * plan.per_cycle() / many, dice);
+    if let Some(rest) = rest {
+        buffer.most = buffer.exceeded_once_in((rest / many / SEEN_TIMES).max(2.0));
+    }
+    let mut buffers = vec![buffer; many as usize];
     let mut heap = Heap::quiet(dice);
     Model::of(move |moment, dice| {
-        let each = moment.dx / buffers.len() as f64;
+        let each = moment.dx / many;
         let held = buffers.iter_mut().map(|buffer| buffer.after(each, dice)).sum();
         heap.with(held, moment, dice)
     })

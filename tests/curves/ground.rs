@@ -104,6 +104,11 @@ impl Garbage {
         Self { per_op, limit, spread, now, due: limit }
     }
 
+    /// The same, from a start without any.
+    pub fn from_nothing(per_op: f64, limit: f64, spread: f64) -> Self {
+        Self { per_op, limit, spread, now: 0.0, due: limit }
+    }
+
     /// What lies there after more operations, and whether it was collected meanwhile.
     pub fn after(&mut self, operations: f64, dice: &mut Dice) -> (f64, bool) {
         self.now += self.per_op * operations;
