@@ -1,8 +1,8 @@
 //! Judges thousands of made-up curves whose truth is known, and counts false alarms.
 //!
-//! `cargo xtask false-alarms [CLEAN] [--leaking=N] [--from=SEED] [--class=NAME]` draws CLEAN curves of each clean class
-//! (2,000) and N of each leaking one (500), judges each as a session does, and prints a table. It fails on any false alarm.
-//! `--class=NAME --seed=N` prints that one curve as CSV, and its verdicts on standard error.
+//! `cargo xtask false-alarms [CLEAN] [--leaking N] [--from SEED] [--class NAME]` draws CLEAN curves of each clean class
+//! (2,000) and N of each leaking one (500), judges each as a session does, and prints a table. It fails on any false
+//! alarm. `--class NAME --seed N` prints that one curve as CSV, and its verdicts on standard error.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers: it prints")]
 
 #[path = "../tests/curves/mod.rs"]
@@ -49,6 +49,7 @@ fn show(class: &Class, seed: u64) -> ExitCode {
 
 fn judge_all(words: &Words) -> ExitCode {
     let mut alarms = 0;
+    println!("{}\n", tally::LEGEND);
     for truth in [Truth::Clean, Truth::Leaking, Truth::LeakingLate, Truth::Ambiguous] {
         let mut total = Tally::new("total", truth);
         println!("{}", Tally::heading(truth));

@@ -12,6 +12,13 @@ const CONFIDENCE: f64 = 0.95;
 /// A leak must be found when its true figure is this many times the reported sensitivity.
 const TIMES_SENSITIVITY: f64 = 2.0;
 
+/// What the columns are.
+pub const LEGEND: &str = "Verdicts first of sessions that stop when they have decided, then of whole budgets. Bounds are \
+                          95 %, one-sided. A leak is excused when its figure is below twice the sensitivity of its run. \
+                          Covered: intervals that hold the true figure, of leaks found by the session (of all, at the end).";
+const VERDICTS: &str = " unb.  bnd.  flat  inc.";
+const LEAKS: &str = " | at rest, bound   | excused missed | cycles | covered (at the end)";
+
 /// Verdicts: unbounded, bounded, flat, inconclusive.
 #[derive(Clone, Copy, Default)]
 struct Verdicts([usize; 4]);
@@ -81,7 +88,8 @@ pub struct Tally {
     /// Leaks not found although their figure is twice the sensitivity, and those excused because it is not.
     missed: usize,
     excused: usize,
-    /// Of leaks in a line: intervals that hold the true figure where the session found the leak, and over whole budgets.
+    /// Of leaks in a line: intervals that hold the true figure where the session found the leak, and over whole
+    /// budgets.
     covered: Share,
     covered_at_end: Share,
     /// Cycles to the decision, of those found.
@@ -155,7 +163,8 @@ impl Tally {
         };
         let (first, end) = (said(&run.first), said(&run.end));
         let later = if first == end { String::new() } else { format!(" | at the end {end}") };
-        format!("--class={} --seed={seed} ({} cycles): {first}{later}", self.name, made.cycles)
+        let rate = made.per_op.map(|rate| format!(", true rate {rate:.3e}")).unwrap_or_default();
+        format!("--class {} --seed {seed} ({} cycles{rate}): {first}{later}", self.name, made.cycles)
     }
 
     /// Adds what another one counted.
@@ -185,16 +194,14 @@ impl Tally {
     }
 
     /// The head of a table.
-    pub const fn heading(truth: Truth) -> &'static str {
-        match truth {
-            Truth::Clean => {
-                "clean            curves | session: unb   bnd  flat  inc | end: unb   bnd  flat  inc | false alarms, 95 % bound"
-            }
-            Truth::Leaking | Truth::LeakingLate => {
-                "leaking          curves | session: unb   bnd  flat  inc | end: unb   bnd  flat  inc | at rest, 95 % bound | excused missed | cycles | covered (end)"
-            }
-            Truth::Ambiguous => "ambiguous        curves | session: unb   bnd  flat  inc | end: unb   bnd  flat  inc",
-        }
+    pub fn heading(truth: Truth) -> String {
+        let (name, more) = match truth {
+            Truth::Clean => ("clean", " | false alarms, bound"),
+            Truth::Leaking => ("leaking", LEAKS),
+            Truth::LeakingLate => ("leaking late", LEAKS),
+            Truth::Ambiguous => ("ambiguous", ""),
+        };
+        format!("{name:<17} curves | {VERDICTS} | {VERDICTS}{more}")
     }
 
     fn median_cycles(&self) -> Option<u32> {
@@ -206,14 +213,14 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<16} {:>6} |     {} | {}", self.name, self.curves, self.session, self.end)?;
+        write!(f, "{:<17} {:>6} | {} | {}", self.name, self.curves, self.session, self.end)?;
         if self.truth == Truth::Ambiguous {
             return Ok(());
         }
-        write!(f, " | {:>5} {:>8.4} %", self.wrong, 100.0 * upper_bound(self.wrong, self.curves))?;
+        write!(f, " | {:>5} {:>9.4} %", self.wrong, 100.0 * upper_bound(self.wrong, self.curves))?;
         if self.truth != Truth::Clean {
             let cycles = self.median_cycles().map_or("-".to_owned(), |cycles| cycles.to_string());
-            write!(f, " | {:>5} {:>5} | {cycles:>3}", self.excused, self.missed)?;
+            write!(f, " | {:>7} {:>6} | {cycles:>6}", self.excused, self.missed)?;
             write!(f, " | {} ({})", self.covered, self.covered_at_end)?;
         }
         Ok(())
@@ -224,8 +231,8 @@ fn is_rest(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Flat | Verdict::Bounded)
 }
 
-/// The 95 % upper bound on a share of which `found` were seen in `of` (Clopper and Pearson 1934, one-sided); with none seen
-/// it is 1 - .05^(1/n), about 3 / n.
+/// The 95 % upper bound on a share of which `found` were seen in `of` (Clopper and Pearson 1934, one-sided); with none
+/// seen it is 1 - .05^(1/n), about 3 / n.
 fn upper_bound(found: usize, of: usize) -> f64 {
     if found >= of {
         return 1.0;

@@ -29,19 +29,28 @@ pub struct Words {
 }
 
 impl Words {
-    /// Reads the words. Cargo adds `--bench`.
+    /// Reads the words: `--name=value` or `--name value`. Cargo adds `--bench`.
     pub fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let (mut class, mut seed) = (None, None);
         let mut read = Self { task: Task::Judge(None), from: 1, clean: CLEAN, leaking: LEAKING };
-        for word in words.filter(|word| word != "--bench") {
-            let number = |text: &str| text.parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"));
-            match word.split_once('=') {
-                Some(("--leaking", value)) => read.leaking = number(value)?,
-                Some(("--from", value)) => read.from = number(value)?,
-                Some(("--seed", value)) => seed = Some(number(value)?),
-                Some(("--class", name)) => class = Some(named(name)?),
-                Some(_) => return Err(format!("no option `{word}`: there are --leaking, --from, --class and --seed")),
-                None => read.clean = number(&word)?,
+        let mut words = words.filter(|word| word != "--bench");
+        while let Some(word) = words.next() {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name.to_owned(), value.to_owned()),
+                None if word.starts_with("--") => {
+                    let value = words.next().ok_or_else(|| format!("`{word}` needs a value"))?;
+                    (word, value)
+                }
+                None => (String::new(), word),
+            };
+            let number = || value.parse::<u64>().map_err(|_| format!("`{value}` is not a whole number"));
+            match name.as_str() {
+                "" => read.clean = number()?,
+                "--leaking" => read.leaking = number()?,
+                "--from" => read.from = number()?,
+                "--seed" => seed = Some(number()?),
+                "--class" => class = Some(named(&value)?),
+                _ => return Err(format!("no option `{name}`: there are --leaking, --from, --class and --seed")),
             }
         }
         read.task = match (class, seed) {

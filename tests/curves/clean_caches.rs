@@ -60,8 +60,8 @@ fn fills_evenly(full: f64, dice: &mut Dice) -> Model {
     Model::of(move |moment, dice| heap.with(per_op * moment.x.min(full), moment, dice))
 }
 
-/// .5 to 60 MiB. Three time constants (95 % full) well within the run, each 20 cycles at most: then the slope falls, from
-/// the first look to the floors after it, as that of N^.45 does.
+/// .5 to 60 MiB. Three time constants (95 % full) well within the run, each 20 cycles at most: then the slope falls,
+/// from the first look to the floors after it, as that of N^.45 does.
 fn cache_exp(plan: &Plan, dice: &mut Dice) -> Model {
     let full = dice.scale(0.5, 60.0) * MIB;
     let over = dice.between(0.5 * plan.per_cycle(), plan.rest().min(60.0 * plan.per_cycle())) / 3.0;
@@ -92,7 +92,8 @@ fn cache_linflat(plan: &Plan, dice: &mut Dice) -> Model {
     fills_evenly(dice.between(plan.per_cycle(), plan.even_rest()), dice)
 }
 
-/// Full after 15 cycles to four fifths of the run, and told so: the cap is what the scenario's author knows, within 5 %.
+/// Full after 15 cycles to four fifths of the run, and told so: the cap is what the scenario's author knows, within 5
+/// %.
 fn cache_told(plan: &Plan, dice: &mut Dice) -> Model {
     let full = dice.between(plan.after(15), plan.rest());
     let told = full * dice.between(1.0, 1.05);

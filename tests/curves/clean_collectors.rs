@@ -102,7 +102,8 @@ fn saw_alias(plan: &Plan, dice: &mut Dice) -> Model {
     })
 }
 
-/// 100 to 3,000 B of garbage an operation from the start on; dropped every 2 to 17 cycles, the first time well within the run.
+/// 100 to 3,000 B of garbage an operation from the start on; dropped every 2 to 17 cycles, the first time well within
+/// the run.
 fn template_garbage(plan: &Plan, dice: &mut Dice) -> Model {
     let per_op = dice.scale(100.0, 3000.0);
     let limit = per_op * dice.between(2.0 * plan.per_cycle(), plan.even_rest());
@@ -114,8 +115,8 @@ fn template_garbage(plan: &Plan, dice: &mut Dice) -> Model {
     })
 }
 
-/// 1 to 20 kB of garbage an operation; a heap that is full grows by 1.2 to 2, from 5 to 50 % of its maximum on, which is
-/// full in .3 to 5 cycles, and is collected to its live part from then on.
+/// 1 to 20 kB of garbage an operation; a heap that is full grows by 1.2 to 2, from 5 to 50 % of its maximum on, which
+/// is full in .3 to 5 cycles, and is collected to its live part from then on.
 fn jvm_heap(plan: &Plan, dice: &mut Dice) -> Model {
     let (per_op, grows) = (dice.scale(1000.0, 20_000.0), dice.between(1.2, 2.0));
     let most = per_op * plan.per_cycle() * dice.scale(0.3, 5.0);

@@ -67,7 +67,8 @@ fn count_wander(plan: &Plan, dice: &mut Dice) -> Model {
     Model::of(move |moment, dice| things.with(about + open.after(moment.dt, dice), moment, dice))
 }
 
-/// 4 to 64 workers, the last of them within 17 cycles; each comes at a random place, with 1 to 6 time constants until then.
+/// 4 to 64 workers, the last of them within 17 cycles; each comes at a random place, with 1 to 6 time constants until
+/// then.
 fn pool_lazy(plan: &Plan, dice: &mut Dice) -> Model {
     lazy_pool(dice.between(0.5 * plan.per_cycle(), plan.even_rest()), dice)
 }

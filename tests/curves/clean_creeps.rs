@@ -50,8 +50,9 @@ const SLOWEST_POWER: f64 = 0.45;
 /// What comes this many times on average is missed by one in fifty (e^-4).
 const SEEN_TIMES: f64 = 4.0;
 
-/// The largest of so many requests, whose sizes have a Weibull law or Pareto's, up to the largest body that is taken. The mark
-/// of n of them rises like ln(n)^k or n^(1/a); a power of .45 at the most is asked of either, at the n of a few cycles.
+/// The largest of so many requests, whose sizes have a Weibull law or Pareto's, up to the largest body that is taken.
+/// The mark of n of them rises like ln(n)^k or n^(1/a); a power of .45 at the most is asked of either, at the n of a
+/// few cycles.
 #[derive(Clone)]
 struct Largest {
     typical: f64,
@@ -93,8 +94,8 @@ fn ratchet(plan: &Plan, dice: &mut Dice) -> Model {
     Model::of(move |moment, dice| heap.with(largest.after(moment.dx, dice), moment, dice))
 }
 
-/// 4 to 64 buffers of 1 to 8 pages a request, each of which sees its share of the same requests. The largest body is one
-/// that all but one buffer in fifty have seen well within the run.
+/// 4 to 64 buffers of 1 to 8 pages a request, each of which sees its share of the same requests. The largest body is
+/// one that all but one buffer in fifty have seen well within the run.
 fn ratchet_pool(plan: &Plan, dice: &mut Dice) -> Model {
     let rest = dice.between(2.0 * plan.per_cycle(), plan.rest());
     pool_of_buffers(plan, Some(rest), dice)

@@ -91,7 +91,8 @@ fn file_noise(plan: &Plan, dice: &mut Dice) -> Model {
     })
 }
 
-/// A swing over 5 cycles to what rises for 17 of them, .5 to 30 MiB under load, up to 3 % of it still there after the load.
+/// A swing over 5 cycles to what rises for 17 of them, .5 to 30 MiB under load, up to 3 % of it still there after the
+/// load.
 fn load_swing(plan: &Plan, dice: &mut Dice) -> Model {
     let period = dice.scale(5.0, 2.0 * plan.even_rest() / plan.per_cycle()) * plan.cycle_s();
     let (in_use, left, begin) = (dice.scale(0.5, 30.0) * MIB, dice.between(0.0, 0.03), dice.even());

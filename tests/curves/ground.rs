@@ -6,7 +6,8 @@ use super::plan::Moment;
 pub const PAGE: f64 = 4096.0;
 pub const MIB: f64 = 1_048_576.0;
 
-/// Memory beneath a curve: 8 to 200 MiB, noise of 1 to 60 pages that may hang together, a bulge under load of up to 8 MiB.
+/// Memory beneath a curve: 8 to 200 MiB, noise of 1 to 60 pages that may hang together, a bulge under load of up to 8
+/// MiB.
 pub struct Heap {
     level: f64,
     /// Standard deviation of the noise.

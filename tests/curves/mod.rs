@@ -1,14 +1,15 @@
 //! Made-up curves whose truth is known: runs of processes that grow, or do not, drawn from families of real things.
 //!
 //! A class stands for one kind of process. A seed draws one curve of it: how long the run is, how fast, how noisy, and
-//! the class's own figures, each from the range that stands where it is drawn. The same class and seed are the same curve
-//! on every machine. Nothing is copied from recordings.
+//! the class's own figures, each from the range that stands where it is drawn. The same class and seed are the same
+//! curve on every machine. Nothing is copied from recordings.
 //!
-//! **Clean** means that the curve comes to rest, or returns again and again, well within the run: the run goes on for at
-//! least 1.25 times the operations after which it rests. What grows evenly until a cap cannot be told from a leak before
-//! that; so it rests before the first look that can confirm growth, or its cap is told beforehand (`expect_cap`). Creep that slows
-//! down like log N or a small power of N never rests, and is clean all the same: it has no rate. Where the cap lies beyond
-//! that, the class is **ambiguous** and its verdicts are shown and not counted.
+//! **Clean** means that the curve comes to rest, or returns again and again, well within the run: the run goes on for
+//! at least 1.25 times the operations after which it rests. What grows evenly until a cap cannot be told from a leak
+//! before it is there. So it rests that long before the first look that can confirm growth, or its cap is told
+//! beforehand (`expect_cap`). Creep that slows down like log N or a small power of N never rests and is clean all the
+//! same: it has no rate. Where a cap lies later, the class is **ambiguous**, and its verdicts are shown and not
+//! counted.
 
 mod clean_caches;
 mod clean_collectors;

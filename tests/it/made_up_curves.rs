@@ -1,6 +1,6 @@
 //! The judge on made-up curves whose truth is known: a few of each class here, thousands in `cargo xtask false-alarms`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tidewatch::growth::{Verdict, read_curve};
 use tidewatch::units::Unit;
@@ -11,6 +11,9 @@ use crate::curves::{Class, MadeUp, Run, Shape, Truth, classes, judged, to_csv};
 const SEEDS: u64 = 20;
 /// What the reported sensitivity must leave room for: it is a fit, good to 30 %, of what is found nine times in ten.
 const TIMES_SENSITIVITY: f64 = 2.0;
+
+/// Up to this many times what a scenario asks for, a leak may be taken for one below it: once in a hundred at the most.
+const NEAR: f64 = 2.0;
 
 /// Every curve of the classes with this truth, judged.
 fn runs(truth: Truth) -> Vec<(&'static Class, u64, MadeUp, Run)> {
@@ -51,32 +54,34 @@ fn no_clean_curve_is_ever_called_unbounded() {
 
 #[test]
 fn no_leak_is_ever_called_at_rest_and_what_can_be_found_is() {
-    let (mut wrong, mut missed, mut expected) = (Vec::new(), Vec::new(), 0);
-    let mut covered: BTreeMap<bool, u32> = BTreeMap::new();
+    let (mut wrong, mut close, mut missed, mut all, mut expected) = (Vec::new(), Vec::new(), Vec::new(), 0, 0);
+    let (mut inside, mut outside) = (0, 0);
     for (class, seed, made, run) in runs(Truth::Leaking) {
+        all += 1;
         if run.ever(Verdict::Flat) || run.ever(Verdict::Bounded) {
-            wrong.push(format!("{} {seed}: {} / {}", class.name, run.first.reason, run.end.reason));
+            let told = format!("{} {seed}: {} / {}", class.name, run.first.reason, run.end.reason);
+            // What is said at rest is said to grow by less than what is asked for, with 95 % confidence.
+            let near = made.per_op.is_some_and(|rate| rate <= NEAR * made.smallest);
+            if near { close.push(told) } else { wrong.push(told) }
         }
         let found = run.first.verdict == Verdict::Unbounded;
-        let enough = made.per_op.zip(run.first.sensitivity).is_some_and(|(rate, s)| rate >= TIMES_SENSITIVITY * s);
-        if made.shape == Shape::Even && enough {
+        let small = made.per_op.zip(run.first.sensitivity).is_some_and(|(rate, s)| rate < TIMES_SENSITIVITY * s);
+        if found || !small {
             expected += 1;
-            if !found {
-                missed.push(format!("{} {seed}: {}", class.name, run.first.reason));
-            }
+        }
+        if !found && !small {
+            missed.push(format!("{} {seed}: {}", class.name, run.first.reason));
         }
         if let (Shape::Even, true, Some(rate), Some(growth)) = (made.shape, found, made.per_op, run.first.per_op) {
-            *covered.entry(growth.low <= rate && rate <= growth.high).or_default() += 1;
+            let holds = growth.low <= rate && rate <= growth.high;
+            *(if holds { &mut inside } else { &mut outside }) += 1;
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(100 * close.len() <= all, "{} of {all} leaks called at rest:\n{}", close.len(), close.join("\n"));
     assert!(20 * missed.len() <= expected, "{} of {expected} leaks not found:\n{}", missed.len(), missed.join("\n"));
-    let (inside, outside) = (covered.get(&true).copied().unwrap_or(0), covered.get(&false).copied().unwrap_or(0));
-    assert!(
-        100 * inside >= 93 * (inside + outside),
-        "{outside} of {} intervals miss the true figure",
-        inside + outside
-    );
+    let all = inside + outside;
+    assert!(100 * inside >= 93 * all, "{outside} of {all} intervals miss the true figure");
 }
 
 #[test]
