@@ -8,6 +8,7 @@
 //! - `commands`: the smaller commands
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
 //! - `reports`: reports made again are the same, and valid
+//! - `made_up_curves`: the judge on generated curves whose truth is known
 //! - `tidy`: the import table and the docs hold what they promise
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -15,9 +16,12 @@
 
 mod bad_input;
 mod commands;
+#[path = "../curves/mod.rs"]
+mod curves;
 mod demo;
 mod guardian;
 mod kill_nine;
+mod made_up_curves;
 mod orchestrator;
 mod reports;
 mod servers;

@@ -1,5 +1,6 @@
 //! The project's own chores. `cargo xtask help` lists them.
 
+mod false_alarms;
 mod needs;
 mod soak;
 mod test;
@@ -13,6 +14,9 @@ const HELP: &str = "\
 cargo xtask test            install what the tests need, then check format, lints and docs, and run every test
 cargo xtask soak [PART..]   the long matrices: none, all, single-leaks, renamed, kills [default: every part];
                             --jobs=N runs N checks at once
+cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 500 of each other one;
+                            fails on a false alarm. Words: CLEAN --leaking N --from SEED --class NAME;
+                            --class NAME --seed N prints one curve
 cargo xtask needs           install what the tests need, or name it
 cargo xtask help            this text";
 
@@ -22,6 +26,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::run(),
         ["soak", parts @ ..] => soak::run(parts),
+        ["false-alarms", words @ ..] => false_alarms::run(words),
         ["needs"] => needs::meet(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
