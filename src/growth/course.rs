@@ -10,6 +10,7 @@ use super::stair::{Stair, stair};
 use super::tail::{CONFIDENCE, CREEP_FROM, CREEP_SHARE, Ground, Rest, Unrest, VARIANCE_FACTOR, tail};
 use super::window_test::{ALPHA, BROKEN_LINE_KEEPS, Failure, LEAST_LATE_SHARE, Passed, window_test};
 use super::{Budget, Floors, Question};
+use crate::sample::PAST_CAP;
 use crate::statistics::{sen, series};
 use crate::units::Unit;
 
@@ -21,8 +22,6 @@ const SLOPE_KEEPS: f64 = 0.8;
 const FEWEST_BEFORE_DOUBLING: usize = 8;
 /// Small growth may keep so much less of its slope at the lower end of the interval: condition 5's share.
 const DOUBT: f64 = SLOPE_KEEPS - LEAST_LATE_SHARE;
-/// A known cap must lie this far behind before growth is called endless.
-pub(super) const PAST_CAP: f64 = 1.25;
 
 /// Growth is contradicted by a slope since that is, with 95 % confidence, below this share of it, over as many cycles
 /// again: the share that a broken line must keep to be growth that goes on.
@@ -213,7 +212,7 @@ impl Course {
             Err(unrest) => {
                 self.unrest = unrest;
                 let warmup = y.len() - cycles;
-                if self.decision.is_some_and(|decision| decision.is_overtaken(&y[warmup..])) {
+                if self.decision.is_some_and(|decision| decision.is_overtaken(&x[warmup..], &y[warmup..], ground)) {
                     self.decision = None;
                 }
             }
@@ -244,13 +243,19 @@ impl Decision {
         }
     }
 
-    /// Whether a rest no longer stands: the later half of the floors since lies above all that were seen then.
-    fn is_overtaken(&self, y: &[f64]) -> bool {
+    /// Whether a rest no longer stands: the later half of the floors since lies above all that were seen then, or over as
+    /// many cycles again they rise by more than what matters, with 95 % confidence.
+    fn is_overtaken(&self, x: &[f64], y: &[f64], ground: &Ground) -> bool {
         if self.is_growth() || y.len() < self.seen + 2 {
             return false;
         }
         let highest = y[..self.seen].iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        series::minimum(&y[self.seen + (y.len() - self.seen) / 2..]) > highest
+        let is_above = series::minimum(&y[self.seen + (y.len() - self.seen) / 2..]) > highest;
+        let rises = || {
+            sen::Slopes::between(&x[self.seen..], &y[self.seen..])
+                .is_some_and(|mut since| since.lower_bound(CONFIDENCE, VARIANCE_FACTOR) > ground.smallest)
+        };
+        is_above || (y.len() >= TIMES_CYCLES * self.seen && rises())
     }
 }
 

@@ -1,11 +1,12 @@
 //! Why a verdict is what it is, in a sentence that a person understands at three in the morning.
 
-use super::course::{Course, Decision, PAST_CAP, Series, Why};
+use super::course::{Course, Decision, Series, Why};
 use super::judge::Figures;
 use super::looks::FEWEST_CYCLES;
 use super::tail::{CREEP_FROM, Ground, Rest, Unrest};
 use super::window_test::Failure;
 use super::{Axis, Budget, Question};
+use crate::sample::PAST_CAP;
 use crate::statistics::series::largest_drawdown;
 use crate::units::{Unit, show_count};
 

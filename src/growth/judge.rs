@@ -1,6 +1,6 @@
 //! One curve, judged by the rule of docs/statistics.md.
 
-use super::course::{Course, Decision, PAST_CAP, Series, TIMES_CYCLES, Why};
+use super::course::{Course, Decision, Series, TIMES_CYCLES, Why};
 use super::estimate::{pace_per_hour, per_unit, sensitivity};
 use super::explain::{self, Facts};
 use super::floors::cycle_length;
@@ -8,6 +8,7 @@ use super::looks::{FEWEST_CYCLES, look_from, quantum};
 use super::tail::{CREEP_FROM, Ground, Unrest};
 use super::window_test::Failure;
 use super::{Curve, Estimate, Floors, Growth, Question, Verdict};
+use crate::sample::PAST_CAP;
 
 /// The share of the cycles left out of figures where no decision says which.
 const DROP: f64 = 0.25;

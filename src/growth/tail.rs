@@ -125,7 +125,9 @@ fn at_rest(x: &[f64], y: &[f64], events: f64, cycles: usize, ground: &Ground) ->
         return Err(Unrest::Loose(bound));
     }
     if rising_chance(y) < CREEP_CHANCE {
-        let net = quarter_rate(x, y) + ground.slack;
+        // A creep that began or hastened lately is not the average of the whole stretch.
+        let late = sen::slope(&x[x.len() / 2..], &y[y.len() / 2..]).unwrap_or(0.0);
+        let net = quarter_rate(x, y).max(late) + ground.slack;
         let small = bound.max(net) <= CREEP_SHARE * ground.smallest;
         let judged = ground.unit == Unit::Bytes && cycles >= CREEP_FROM;
         return if small && judged { Ok((bound.max(net), true)) } else { Err(Unrest::Creeps(net)) };

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use event::{Ending, Event, How, Stop};
 pub use metric::{FdKind, Metric, MetricError};
 pub use plan::{
-    Inconclusive, LoadPlan, MemorySource, Plan, Priority, ProductionRate, ScenarioPlan, Shape, Smallest, Subsystem,
-    SubsystemRules,
+    Inconclusive, LoadPlan, MemorySource, PAST_CAP, Plan, Priority, ProductionRate, ScenarioPlan, Shape, Smallest,
+    Subsystem, SubsystemRules,
 };
 pub use process::{ParseProcessError, Process};
 

@@ -104,6 +104,9 @@ pub enum Shape {
     Watch,
 }
 
+/// A known cap must lie this far behind before growth is called endless: room for a bend to show.
+pub const PAST_CAP: f64 = 1.25;
+
 /// What a scenario set out to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScenarioPlan {
@@ -119,7 +122,8 @@ pub struct ScenarioPlan {
     pub load: LoadPlan,
     /// The smallest growth that anyone cares about.
     pub smallest: Smallest,
-    /// Operations at which a known cap is reached, when the file says so.
+    /// Operations at which a cap is reached, when the file says so, or before which one may be (`min_operations`): nothing
+    /// is called endless before [`PAST_CAP`] times as many.
     pub expect_cap: Option<u64>,
     /// Thresholds of this scenario alone, as written.
     pub thresholds: Vec<String>,

@@ -41,14 +41,8 @@ pub const CLASSES: [Class; 13] = [
     Class::new("table_step", Clean, Bytes, table_step, "one to three steps of a table, the last of them late"),
     Class::new("jit_warmup", Clean, Bytes, jit_warmup, "a runtime that compiles and loads what it needs"),
     Class::new("cache_unfilled", Ambiguous, Bytes, cache_unfilled, "a cache whose cap lies beyond what is tested"),
-    Class::new(
-        "cache_patient",
-        Ambiguous,
-        Bytes,
-        cache_patient,
-        "a cache that is full late, and min_operations says so",
-    )
-    .lasting(Length::Long),
+    Class::new("cache_patient", Clean, Bytes, cache_patient, "a cache that is full late, and min_operations says so")
+        .lasting(Length::Long),
     Class::new("cache_late", Ambiguous, Bytes, cache_late, "a cache that is full late, and nobody tells")
         .lasting(Length::Long),
 ];

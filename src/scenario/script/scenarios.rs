@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::reader::{Item, Table};
 use super::steps::{Session, Surroundings, leave, opening, step, steps};
 use super::wording;
-use crate::sample::{LoadPlan, ProductionRate, ScenarioPlan, Shape, Smallest};
+use crate::sample::{LoadPlan, PAST_CAP, ProductionRate, ScenarioPlan, Shape, Smallest};
 use crate::scenario::template::Known;
 use crate::scenario::{Leave, Load, Opening, Pace, Scenario, Work};
 use crate::units::Unit;
@@ -51,8 +51,9 @@ pub(super) fn scenario(table: &Table<'_>, known: &Known, near: &Surroundings<'_>
     let smallest = smallest(table, shape);
     let max_errors = table.get("max_errors").map_or(Some(0.01), |item| share(&item));
     let distinct = table.get("distinct").and_then(|item| item.count());
-    let expect_cap = table.get("expect_cap").and_then(|item| item.count());
     let min_operations = table.get("min_operations").and_then(|item| item.count());
+    let expect_cap = table.get("expect_cap").and_then(|item| item.count());
+    let expect_cap = expect_cap.or_else(|| min_operations.map(cap_before));
     let production = table.get("production").map(|item| production(&item)).unwrap_or_default();
     table.get("thresholds");
     table.finish_with(|key| belongs_elsewhere(key, shape));
@@ -82,6 +83,11 @@ pub(super) fn scenario(table: &Table<'_>, known: &Known, near: &Surroundings<'_>
         distinct,
         before_settle,
     })
+}
+
+/// The cap that may lie before so many operations: nothing is called endless before they are done.
+fn cap_before(min_operations: u64) -> u64 {
+    (min_operations as f64 / PAST_CAP) as u64
 }
 
 fn name(item: &Item<'_>) -> Option<String> {
