@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ledger::{self, Ledger};
-use crate::growth::{Axis, Budget, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
+use crate::growth::{Axis, Budget, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
 use crate::recording::{Passage, Recording};
 use crate::sample::{
     Border, Ending, Event, FdKind, Mark, MemorySource, Metric, Record, ScenarioPlan, Shape, Stop, Tally,
@@ -62,7 +62,7 @@ impl ScenarioFinding {
 pub(crate) fn axis(shape: Shape) -> Axis {
     match shape {
         Shape::Idle | Shape::Watch => Axis::Seconds,
-        Shape::Flood | Shape::Abandon | Shape::LongSession | Shape::Churn => Axis::Operations,
+        Shape::Flood | Shape::Abandon | Shape::LongSession | Shape::Churn | Shape::Counted => Axis::Operations,
     }
 }
 
@@ -89,6 +89,7 @@ impl Findings {
 }
 
 fn judge_passage(passage: &Passage<'_>, time_driven: &BTreeMap<Metric, Estimate>) -> ScenarioFinding {
+    let collector = Collector::of(passage.plan, passage.records);
     let growths: Vec<Growth> = metrics(passage.records)
         .into_iter()
         .filter_map(|metric| {
@@ -100,6 +101,7 @@ fn judge_passage(passage: &Passage<'_>, time_driven: &BTreeMap<Metric, Estimate>
                     Axis::Seconds => None,
                 },
                 expect_cap: passage.plan.expect_cap,
+                collector,
                 budget: Budget::Spent,
             };
             (!curve.points.is_empty()).then(|| judge(&curve, &question))
@@ -122,7 +124,7 @@ fn judge_passage(passage: &Passage<'_>, time_driven: &BTreeMap<Metric, Estimate>
 pub fn curve(passage: &Passage<'_>, metric: &Metric) -> Curve {
     let source = memory_source(passage.records);
     match passage.plan.shape {
-        Shape::Watch => Curve::windowed(metric, source, passage.records),
+        shape @ (Shape::Watch | Shape::Counted) => Curve::windowed_along(metric, axis(shape), source, passage.records),
         shape => Curve::of(metric, axis(shape), source, passage.records),
     }
 }

@@ -77,7 +77,12 @@ impl Curve {
 
     /// The curve of a metric over records without phases: seconds are the axis, and equal windows of time the cycles.
     pub fn windowed(metric: &Metric, source: MemorySource, records: &[Record]) -> Self {
-        let mut curve = Self::of(metric, Axis::Seconds, source, records);
+        Self::windowed_along(metric, Axis::Seconds, source, records)
+    }
+
+    /// The same along another axis: operations that the target counts itself.
+    pub fn windowed_along(metric: &Metric, axis: Axis, source: MemorySource, records: &[Record]) -> Self {
+        let mut curve = Self::of(metric, axis, source, records);
         let (Some(first), Some(last)) = (curve.points.first().map(|p| p.t), curve.points.last().map(|p| p.t)) else {
             return curve;
         };

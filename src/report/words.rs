@@ -25,6 +25,7 @@ pub(super) const fn shape(shape: Shape) -> &'static str {
         Shape::Churn => "churn",
         Shape::Idle => "idle",
         Shape::Watch => "watch",
+        Shape::Counted => "counted",
     }
 }
 
