@@ -9,6 +9,7 @@ mod equation;
 pub mod escape;
 mod limits;
 mod markdown;
+mod more;
 pub mod picture;
 pub mod projection;
 pub mod sparkline;
@@ -16,6 +17,7 @@ mod story;
 mod summary;
 pub mod table;
 mod terminal;
+mod told;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -163,6 +163,8 @@ pub struct Judgement {
     pub sensitivity: Option<f64>,
     /// How many more cycles would decide.
     pub more_cycles: Option<u32>,
+    /// About how many seconds these take.
+    pub more_seconds: Option<f64>,
     /// Why.
     pub reason: String,
 }
@@ -326,6 +328,7 @@ fn judgement(growth: &Growth) -> Judgement {
         peak: growth.highest,
         sensitivity: growth.sensitivity.filter(|figure| figure.is_finite()),
         more_cycles: growth.more_cycles,
+        more_seconds: super::more::seconds(growth).filter(|seconds| seconds.is_finite()),
         reason: growth.reason.clone(),
     }
 }
