@@ -6,7 +6,7 @@ use super::ledger::{self, Ledger};
 use crate::growth::{Axis, Budget, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
 use crate::recording::{Passage, Recording};
 use crate::sample::{
-    Border, Ending, Event, FdKind, Mark, MemorySource, Metric, Record, ScenarioPlan, Shape, Stop, Tally,
+    Border, Ending, Event, FdKind, Mark, MemorySource, Metric, OperationsFrom, Record, ScenarioPlan, Shape, Stop, Tally,
 };
 
 /// What a recording shows.
@@ -72,7 +72,7 @@ impl Findings {
         let mut time_driven = BTreeMap::new();
         let mut scenarios = Vec::new();
         for passage in recording.passages() {
-            let finding = judge_passage(&passage, &time_driven);
+            let finding = judge_passage(&passage, &time_driven, recording.header.plan.operations_from.as_ref());
             if passage.plan.shape == Shape::Idle {
                 time_driven.extend(growth_in_time(&finding.growths));
             }
@@ -88,10 +88,20 @@ impl Findings {
     }
 }
 
-fn judge_passage(passage: &Passage<'_>, time_driven: &BTreeMap<Metric, Estimate>) -> ScenarioFinding {
+fn judge_passage(
+    passage: &Passage<'_>,
+    time_driven: &BTreeMap<Metric, Estimate>,
+    counted_by: Option<&OperationsFrom>,
+) -> ScenarioFinding {
     let collector = Collector::of(passage.plan, passage.records);
+    // A counter against itself says nothing.
+    let is_axis = |metric: &Metric| match (metric, counted_by) {
+        (Metric::Gauge(gauge), Some(OperationsFrom::Gauge { name })) => gauge == name,
+        _ => false,
+    };
     let growths: Vec<Growth> = metrics(passage.records)
         .into_iter()
+        .filter(|metric| !is_axis(metric))
         .filter_map(|metric| {
             let curve = curve(passage, &metric);
             let question = Question {

@@ -71,7 +71,8 @@ impl Exported {
                 "--gauges {url}: nothing of it would be read; name numbers with --gauge NAME or --ops-from gauge:NAME"
             )));
         }
-        let source = GaugeSource::parse(url, GaugeFormat::Prometheus, names).context("--gauges").map_err(Failure::usage)?;
+        let source =
+            GaugeSource::parse(url, GaugeFormat::Prometheus, names).context("--gauges").map_err(Failure::usage)?;
         if let GaugeAddress::Tcp { authority, .. } = &source.address {
             let host = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
             let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
@@ -147,7 +148,9 @@ fn split_log(rest: &str) -> Option<(&str, &str)> {
 
 fn pattern(word: &str, text: &str) -> Result<Regex, Failure> {
     if text.is_empty() {
-        return Err(usage(format!("--ops-from {word}: the pattern is empty, and would count every line; write `.` for that")));
+        return Err(usage(format!(
+            "--ops-from {word}: the pattern is empty, and would count every line; write `.` for that"
+        )));
     }
     // The parser's message is a drawing over several lines; its last line says what is wrong.
     Regex::new(text).map_err(|error| {

@@ -45,7 +45,13 @@ pub fn judge_csv(path: &Path, unit: Unit) -> Result<Growth, CsvError> {
         Axis::Operations => Smallest::PER_OPERATION,
         Axis::Seconds => Smallest::PER_SECOND,
     };
-    let question = Question { smallest: smallest.of(unit), time_driven: None, expect_cap: None, budget: Budget::Spent, collector: Collector::None };
+    let question = Question {
+        smallest: smallest.of(unit),
+        time_driven: None,
+        expect_cap: None,
+        budget: Budget::Spent,
+        collector: Collector::None,
+    };
     Ok(judge(&curve, &question))
 }
 

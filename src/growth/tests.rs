@@ -164,7 +164,13 @@ fn few_cycles_say_how_many_more() {
 #[test]
 fn an_expected_cap_holds_the_verdict_back() {
     let curve = run(Metric::Private, 1, 50, |x, _| 500.0 * x);
-    let question = |expect_cap| Question { smallest: 100.0, time_driven: None, expect_cap, budget: Budget::Spent, collector: Collector::None };
+    let question = |expect_cap| Question {
+        smallest: 100.0,
+        time_driven: None,
+        expect_cap,
+        budget: Budget::Spent,
+        collector: Collector::None,
+    };
     let held = judge(&curve, &question(Some(100_000)));
     assert_eq!((held.verdict, held.suspected), (Verdict::Inconclusive, true));
     assert!(
@@ -181,7 +187,16 @@ fn growth_in_time_is_not_growth_per_operation() {
     let mut curve = run(Metric::Private, 1, 50, |_, _| 0.0);
     curve.points.iter_mut().for_each(|point| point.value = pages(2e7 + 1e5 * point.t));
     let ask = |time_driven| {
-        judge(&curve, &Question { smallest: 100.0, time_driven, expect_cap: None, budget: Budget::Spent, collector: Collector::None })
+        judge(
+            &curve,
+            &Question {
+                smallest: 100.0,
+                time_driven,
+                expect_cap: None,
+                budget: Budget::Spent,
+                collector: Collector::None,
+            },
+        )
     };
     assert_eq!(ask(None).verdict, Verdict::Unbounded);
     let known = ask(Some(Estimate { value: 1e5, low: 0.99e5, high: 1.01e5 }));

@@ -17,9 +17,9 @@ mod story;
 mod summary;
 pub mod table;
 mod terminal;
-mod told;
 #[cfg(test)]
 mod tests;
+mod told;
 mod words;
 mod write;
 

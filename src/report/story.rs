@@ -220,7 +220,9 @@ pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String 
 
 /// The target's end, where it is what stopped the run: short, the evidence stands further down.
 fn ended(findings: &Findings) -> Option<String> {
-    let troubled = |finding: &&ScenarioFinding| !matches!(finding.stop, Some(Stop::Decided | Stop::Spent | Stop::OutOfTime) | None);
+    let troubled = |finding: &&ScenarioFinding| {
+        !matches!(finding.stop, Some(Stop::Decided | Stop::Spent | Stop::OutOfTime) | None)
+    };
     let first = findings.scenarios.iter().find(troubled)?;
     let ending = first.ending.as_ref().filter(|_| first.stop == Some(Stop::TargetEnded))?;
     Some(format!("the target {} during {}", words::ending(ending), first.plan.name))

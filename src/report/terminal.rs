@@ -9,7 +9,8 @@ mod notes;
 
 pub(super) use self::figures::{Units, interesting};
 pub(super) use self::notes::{
-    answer_sentences, limit_sentences, missing_sentences, next_steps, note_sentences, overhead_sentence, unexpected_endings,
+    answer_sentences, limit_sentences, missing_sentences, next_steps, note_sentences, overhead_sentence,
+    unexpected_endings,
 };
 
 use console::Style;

@@ -37,15 +37,19 @@ fn managed(runtimes: &BTreeSet<Runtime>, forced: bool, findings: &[&ScenarioFind
     let what = format!("{}: private memory of a managed runtime ({})", scenarios(findings), words::listed(&names));
     let waits = runtimes.iter().any(|runtime| runtime.waits_for_collector());
     let found = sensitivity(findings).map(|least| format!("; {least}")).unwrap_or_default();
+    let step = match findings.iter().all(|finding| matches!(finding.plan.shape, Shape::Watch | Shape::Counted)) {
+        true => "`before_settle` in a scenario file",
+        false => "`before_settle`",
+    };
     match (forced, waits) {
         (true, _) => format!("{what}, `before_settle` done before each settle phase{found}"),
         (false, true) => format!(
             "{what}, collections not forced: garbage counts as kept until one runs, so that growth without end is told \
-             only behind three collections that were seen; `before_settle` can force one{found}"
+             only behind three collections that were seen; {step} can force one{found}"
         ),
         (false, false) => format!(
             "{what}, collections not forced: most garbage is freed at once, the rest counts as kept until one runs; \
-             `before_settle` can force one{found}"
+             {step} can force one{found}"
         ),
     }
 }

@@ -8,9 +8,7 @@ use regex::bytes::Regex;
 
 use crate::probe::gauges::GaugeSource;
 use crate::recording::{Header, Host, Mode};
-use crate::sample::{
-    Inconclusive, LoadPlan, Metric, OperationsFrom, Plan, Process, ScenarioPlan, Shape, Smallest,
-};
+use crate::sample::{Inconclusive, LoadPlan, Metric, OperationsFrom, Plan, Process, ScenarioPlan, Shape, Smallest};
 use crate::scenario::{Origin, Script};
 use crate::target::limits;
 

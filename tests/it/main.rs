@@ -7,6 +7,8 @@
 //! - `kill_nine`: tidewatch itself is killed at random moments
 //! - `commands`: the smaller commands
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
+//! - `watching`: attach and run, with what the target counts itself
+//! - `presets`: quick, thorough and bounded runs
 //! - `reports`: reports made again are the same, and valid
 //! - `tidy`: the import table and the docs hold what they promise
 
@@ -19,7 +21,9 @@ mod demo;
 mod guardian;
 mod kill_nine;
 mod orchestrator;
+mod presets;
 mod reports;
 mod servers;
 mod support;
 mod tidy;
+mod watching;

@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn libraries_are_known_by_the_mappings() {
-        let maps = "7f00-7f10 r-xp 0 fe:00 1 /usr/lib/jvm/java-21/lib/server/libjvm.so\n7f20-7f30 rw-p 0 00:00 0 [heap]\n";
+        let maps =
+            "7f00-7f10 r-xp 0 fe:00 1 /usr/lib/jvm/java-21/lib/server/libjvm.so\n7f20-7f30 rw-p 0 00:00 0 [heap]\n";
         assert_eq!(by_libraries(maps), Some(Runtime::Jvm));
         assert_eq!(by_libraries("7f00-7f10 r-xp 0 fe:00 1 /usr/lib/libpython3.13.so.1.0\n"), Some(Runtime::Python));
         assert_eq!(by_libraries("7f00-7f10 r-xp 0 fe:00 1 /srv/libjvm.so.d/app\n7f20-7f30 rw-p 0 00:00 0 \n"), None);

@@ -110,7 +110,14 @@ fn any_detail() -> impl Strategy<Value = Detail> {
 
 fn any_stop() -> impl Strategy<Value = Stop> {
     prop_oneof![
-        prop::sample::select(vec![Stop::Decided, Stop::Spent, Stop::Errors, Stop::TargetEnded, Stop::Interrupted]),
+        prop::sample::select(vec![
+            Stop::Decided,
+            Stop::Spent,
+            Stop::OutOfTime,
+            Stop::Errors,
+            Stop::TargetEnded,
+            Stop::Interrupted
+        ]),
         text().prop_map(|reason| Stop::Failed { reason }),
     ]
 }
