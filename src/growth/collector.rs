@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn growth_behind_collections_stands() {
-        let growth = asked(&leak(2), Collector::Unforced);
+        let growth = asked(&leak(1), Collector::Unforced);
         assert_eq!(growth.verdict, Verdict::Unbounded, "{}", growth.reason);
     }
 

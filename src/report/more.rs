@@ -7,10 +7,11 @@ use crate::recording::Recording;
 use crate::sample::{Shape, Stop};
 use crate::units::show_count;
 
-/// Seconds that the missing cycles of a verdict would take, at the pace of its floors.
-pub(super) fn seconds(growth: &Growth) -> Option<f64> {
+/// Seconds that the missing cycles of a verdict would take, at the pace of its scenario.
+pub(super) fn seconds(finding: &ScenarioFinding, growth: &Growth) -> Option<f64> {
     let more = growth.more_cycles.filter(|_| growth.verdict == Verdict::Inconclusive)?;
-    cycle_seconds(growth).map(|cycle| cycle * f64::from(more))
+    // One figure for all metrics: their floors lie at different places of a cycle.
+    finding.growths.iter().find_map(cycle_seconds).map(|cycle| cycle * f64::from(more))
 }
 
 /// How long one cycle (or window of time) was.
@@ -23,7 +24,7 @@ fn cycle_seconds(growth: &Growth) -> Option<f64> {
 /// `12 more cycles would decide (about 14 s)`; none where that cannot be said.
 pub(super) fn sentence(finding: &ScenarioFinding, growth: &Growth) -> Option<String> {
     let more = growth.more_cycles.filter(|_| growth.verdict == Verdict::Inconclusive)?;
-    let long = seconds(growth).map(|seconds| format!("about {}", words::seconds(seconds)));
+    let long = seconds(finding, growth).map(|seconds| format!("about {}", words::seconds(seconds)));
     match (finding.plan.shape, long) {
         (Shape::Watch | Shape::Counted, Some(long)) => Some(format!("{long} more would decide")),
         (Shape::Watch | Shape::Counted, None) => None,

@@ -97,8 +97,10 @@ impl Stage for Conductor<'_> {
             if (phase, cycle) == (Phase::Load, 1) || phase == Phase::Warmup {
                 self.look(Look::Border, self.peak()).await;
             }
-            if phase == Phase::Load {
-                self.time.cycle_begins();
+            match phase {
+                Phase::Warmup => {}
+                Phase::Load => self.time.cycle_begins(),
+                Phase::Settle => self.time.settling_begins(),
             }
             self.progress.send_modify(|progress| {
                 progress.phase = Some(phase);

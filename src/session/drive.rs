@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -23,6 +24,9 @@ use crate::scenario::engine::{self, Counters, Surroundings};
 use crate::scenario::template::{Fixed, Template};
 use crate::scenario::{Opening, Origin, Restart, Scenario, Script, Work};
 use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
+
+/// How long a jittered load may be, in tenths of what the file says.
+const LONGEST_LOAD_TENTHS: u32 = 13;
 
 /// Texts shorter than this are no secrets, and would be found everywhere.
 const SHORTEST_SECRET: usize = 4;
@@ -61,7 +65,9 @@ impl Session<'_> {
             };
             self.live.progress.send_replace(progress);
             self.recorder.begin_passage();
-            let bound = time.share(script.scenarios.len() - index);
+            let expected =
+                scenario.cycle_length().checked_mul(LONGEST_LOAD_TENTHS).map_or(Duration::MAX, |tenths| tenths / 10);
+            let bound = time.share(script.scenarios.len() - index).expecting(expected);
             if bound.is_over() {
                 self.begin_and_end(scenario, Stop::OutOfTime, Vec::new());
                 continue;

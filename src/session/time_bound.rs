@@ -1,11 +1,14 @@
 //! How long a run may take, and what of it each scenario may have.
 //!
 //! The time is shared out evenly over the scenarios that are left; what one of them leaves over goes to the next. A
-//! scenario ends after the last cycle that fits into its share. One whose first cycles do not fit is cut at its end.
+//! scenario ends after the last cycle that fits into its share. A load that takes longer than was to be expected is cut
+//! at the end of the share; a settle phase is not, so that no floor is taken before the target has settled.
 
-use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How often it is asked whether a settle phase that passed the bound has ended.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// The time of a run that is left.
 #[derive(Debug)]
@@ -40,6 +43,17 @@ pub struct TimeBound {
 struct Cycles {
     began: Option<Instant>,
     longest: Duration,
+    now: At,
+}
+
+/// What a scenario is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum At {
+    /// Warming up or loading: this may be cut.
+    #[default]
+    Load,
+    /// Settling, or ending.
+    Settle,
 }
 
 impl TimeBound {
@@ -52,29 +66,46 @@ impl TimeBound {
         self.until.is_some_and(|until| until <= Instant::now())
     }
 
+    /// The same, where no cycle is expected to be longer than this.
+    #[must_use]
+    pub fn expecting(self, cycle: Duration) -> Self {
+        self.cycles().longest = cycle;
+        self
+    }
+
     /// A cycle begins now.
     pub fn cycle_begins(&self) {
-        self.cycles.lock().unwrap_or_else(PoisonError::into_inner).began = Some(Instant::now());
+        let mut cycles = self.cycles();
+        (cycles.began, cycles.now) = (Some(Instant::now()), At::Load);
+    }
+
+    /// The load of a cycle is over.
+    pub fn settling_begins(&self) {
+        self.cycles().now = At::Settle;
+    }
+
+    fn cycles(&self) -> MutexGuard<'_, Cycles> {
+        self.cycles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// At the end of a cycle: whether another one as long as the longest would end past the bound.
     pub fn ends_before_another_cycle(&self) -> bool {
-        let mut cycles = self.cycles.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cycles = self.cycles();
         let now = Instant::now();
         let length = cycles.began.take().map_or(Duration::ZERO, |began| now - began);
         cycles.longest = cycles.longest.max(length);
         let longest = cycles.longest;
-        self.until.is_some_and(|until| now + longest > until)
+        self.until.is_some_and(|until| now.checked_add(longest).is_none_or(|end| end > until))
     }
 
-    /// Resolves at the bound.
-    pub fn over(&self) -> impl Future<Output = ()> + Send + use<> {
-        let until = self.until;
-        async move {
-            match until {
-                Some(until) => tokio::time::sleep_until(until.into()).await,
-                None => std::future::pending().await,
-            }
+    /// Resolves at the bound, or at the first load past it: a settle phase under way is waited for.
+    pub async fn over(&self) {
+        match self.until {
+            Some(until) => tokio::time::sleep_until(until.into()).await,
+            None => std::future::pending().await,
+        }
+        while self.cycles().now == At::Settle {
+            tokio::time::sleep(RETRY).await;
         }
     }
 }
@@ -98,13 +129,27 @@ mod tests {
     fn a_cycle_that_would_not_fit_is_not_begun() {
         let of = |left: Duration, longest: Duration| TimeBound {
             until: Some(Instant::now() + left),
-            cycles: Mutex::new(Cycles { began: None, longest }),
+            cycles: Mutex::new(Cycles { longest, ..Cycles::default() }),
         };
         let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
         assert!(of(minute, hour).ends_before_another_cycle());
         assert!(!of(hour, minute).ends_before_another_cycle());
         assert!(of(Duration::ZERO, Duration::ZERO).is_over());
         assert!(!of(hour, hour).is_over());
+    }
+
+    #[tokio::test]
+    async fn a_settle_phase_is_not_cut() {
+        let bound = TimeBound::new(Some(Instant::now()));
+        bound.cycle_begins();
+        bound.settling_begins();
+        let over = bound.over();
+        tokio::pin!(over);
+        let soon = Duration::from_millis(60);
+        assert!(tokio::time::timeout(soon, &mut over).await.is_err(), "it settles");
+        assert!(bound.ends_before_another_cycle());
+        bound.cycle_begins();
+        tokio::time::timeout(Duration::from_secs(10), over).await.expect("a load is cut");
     }
 
     #[test]

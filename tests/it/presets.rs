@@ -11,16 +11,16 @@ fn file(folder: &Path, scenarios: &[(&str, &str)]) {
     let mut text = "[target]\nlaunch = [\"sleep\", \"600\"]\n".to_owned();
     for (name, length) in scenarios {
         text += &format!(
-            "[[scenario]]\nname = \"{name}\"\nshape = \"idle\"\nwarmup = \"0s\"\n{length}\n\
+            "[[scenario]]\nname = \"{name}\"\nshape = \"idle\"\n{length}\n\
              smallest = {{ memory = \"100MB/s\", count = \"100/s\" }}\n"
         );
     }
     std::fs::write(folder.join("tidewatch.toml"), text).expect("the file is written");
 }
 
-const SHORT: &str = "load = { for = \"100ms\" }\nsettle = \"50ms\"\ncycles = { min = 10, max = 50 }";
+const SHORT: &str = "warmup = \"0s\"\nload = { for = \"100ms\" }\nsettle = \"50ms\"\ncycles = { min = 10, max = 50 }";
 /// It may not end before its last cycle.
-const LONG: &str = "load = { for = \"200ms\" }\nsettle = \"100ms\"\ncycles = { min = 200, max = 200 }";
+const LONG: &str = "warmup = \"0s\"\nload = { for = \"200ms\" }\nsettle = \"100ms\"\ncycles = { min = 200, max = 200 }";
 
 fn check(folder: &Path, words: &[&str]) -> Told {
     told(tidewatch().arg("check").arg(folder).args(words))
@@ -75,7 +75,7 @@ fn a_thorough_run_goes_on_until_a_verdict_has_stood() {
 fn a_bounded_run_shares_its_time_and_says_what_was_missing() {
     let _machine = part_of_machine();
     let folder = tempfile::tempdir().expect("a folder");
-    let hours = "load = { for = \"1h\" }\nsettle = \"1s\"\ncycles = { min = 10, max = 50 }";
+    let hours = "warmup = \"1h\"\nload = { for = \"1s\" }\nsettle = \"1s\"\ncycles = { min = 10, max = 50 }";
     file(folder.path(), &[("first", LONG), ("second", LONG), ("endless", hours)]);
     let out = folder.path().join("run");
     let run = check(folder.path(), &["--max-time", "6s", "--out", &out.display().to_string()]);

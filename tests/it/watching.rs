@@ -220,7 +220,7 @@ fn wrong_words_about_the_target_are_refused_in_one_line() {
     let nobody = format!("http://127.0.0.1:{}/metrics", crate::support::free_port());
     let (bad_pattern, missing_log) = (format!("log:{log}:(did"), format!("log:{log}.none:did"));
     let folder_as_log = format!("log:{}:did", folder.path().display());
-    for (words, code, says) in [
+    for (number, (words, code, says)) in [
         (&["--ops-from", "requests"][..], 2, "write gauge:NAME, log:FILE:REGEX"),
         (&["--ops-from", "gauge:done_total"], 2, "--gauges http://"),
         (&["--ops-from", &bad_pattern], 2, "not a regular expression"),
@@ -237,8 +237,11 @@ fn wrong_words_about_the_target_are_refused_in_one_line() {
         (&["--threshold", "gauge:kept_items.growth < 5"], 2, "--gauge kept_items"),
         (&["--smallest", "memory=much"], 2, "--smallest memory=much"),
         (&["--smallest", "speed=1"], 2, "memory=SIZE"),
-    ] {
-        let out = folder.path().join("never");
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = folder.path().join(format!("run-{number}"));
         let told = service.attach(&out, words);
         assert_eq!(told.code, Some(code), "{words:?}: {told}");
         assert!(told.stderr.contains(says), "{words:?}: {told}");

@@ -209,8 +209,8 @@ fn longer(plan: &Plan, finding: &crate::attribution::ScenarioFinding) -> Option<
     let open = open.filter(|growth| Metric::GATED.contains(&growth.metric));
     let longest = open.filter(|growth| growth.more_cycles.is_some()).max_by_key(|growth| growth.more_cycles)?;
     let more = longest.more_cycles?;
-    let time = more::seconds(longest).map(words::seconds);
-    let about = time.as_ref().map(|time| format!(", about {time}")).unwrap_or_default();
+    let time = more::seconds(finding, longest).map(words::seconds);
+    let about = time.as_ref().map(|time| format!(" (about {time})")).unwrap_or_default();
     match (finding.plan.shape, &finding.stop) {
         (_, Some(Stop::TargetEnded | Stop::Errors | Stop::Failed { .. })) => None,
         (Shape::Watch | Shape::Counted, _) => Some(format!("watch {} longer (--for): that should decide", time?)),
