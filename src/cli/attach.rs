@@ -53,7 +53,7 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     let watch = words.exported.put_into(watch, exports)?;
     let folder = run_folder(words.recorded.out.as_ref(), &name)?;
     live::carry_out(
-        Request::new(Mode::Attach, folder, &words.recorded, thresholds, Errand::Watch(watch)),
+        Request::new(Mode::Attach, folder, &words.recorded, thresholds, Errand::Watch(Box::new(watch))),
         &words.recorded,
     )
 }

@@ -35,5 +35,8 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     let watch = Watch::launched(words.command, name.clone(), words.watched.length);
     let watch = words.exported.put_into(watch, exports)?;
     let folder = run_folder(words.recorded.out.as_ref(), &name)?;
-    live::carry_out(Request::new(Mode::Run, folder, &words.recorded, thresholds, Errand::Watch(watch)), &words.recorded)
+    live::carry_out(
+        Request::new(Mode::Run, folder, &words.recorded, thresholds, Errand::Watch(Box::new(watch))),
+        &words.recorded,
+    )
 }

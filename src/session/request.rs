@@ -35,7 +35,7 @@ pub enum Errand {
     /// Drive a target through scenarios.
     Drive(Box<Script>),
     /// Watch only.
-    Watch(Watch),
+    Watch(Box<Watch>),
 }
 
 /// Watching without driving.
@@ -195,12 +195,14 @@ impl Request {
     fn host(&self) -> Host {
         // A launched target inherits our limits.
         let whose = match &self.errand {
-            Errand::Watch(Watch { what: Watchee::Running { roots, .. }, .. }) => roots.first().copied(),
+            Errand::Watch(watch) => match &watch.what {
+                Watchee::Running { roots, .. } => roots.first().copied(),
+                Watchee::Command(_) => crate::target::identify(std::process::id()).ok(),
+            },
             Errand::Drive(script) => match script.target.origin {
                 Origin::AttachPid(pid) => crate::target::identify(pid).ok(),
                 Origin::AttachName(_) | Origin::Launch(_) => crate::target::identify(std::process::id()).ok(),
             },
-            Errand::Watch(_) => crate::target::identify(std::process::id()).ok(),
         };
         Host {
             kernel: sysinfo::System::kernel_version().unwrap_or_default(),

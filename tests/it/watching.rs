@@ -108,7 +108,7 @@ fn growth_is_told_for_each_operation_that_a_gauge_or_a_log_counts() {
     let service = Service::start(folder.path(), 1000);
     let (page, counted) = (service.page(), format!("log:{}:did (?<n>\\d+)", service.log.display()));
     let (by_gauge, by_log) = (folder.path().join("gauge"), folder.path().join("log"));
-    let length = ["--for", "26s", "--smallest", "count=0.01"];
+    let length = ["--for", "34s", "--smallest", "count=0.01"];
     let (gauge, log) = std::thread::scope(|scope| {
         let log = scope.spawn(|| service.attach(&by_log, &[&length[..], &["--ops-from", &counted]].concat()));
         let gauge = ["--gauges", &page, "--ops-from", "gauge:done_total", "--gauge", "kept_items"];
