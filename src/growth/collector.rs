@@ -69,16 +69,16 @@ impl Withheld {
         (self.collections > 0).then(|| (missing * done).div_ceil(self.collections)).and_then(|n| u32::try_from(n).ok())
     }
 
-    /// The reason, with what the growth looked like.
-    pub(super) fn reason(self, growth: &str) -> String {
+    /// The reason.
+    pub(super) fn reason(self) -> String {
         let seen = match self.collections {
-            0 => "no collection was seen and none was forced".to_owned(),
-            1 => "one collection was seen and none was forced".to_owned(),
-            n => format!("{n} collections were seen and none was forced"),
+            0 => "no collection was seen".to_owned(),
+            1 => "only one collection was seen".to_owned(),
+            n => format!("only {n} collections were seen"),
         };
         format!(
-            "{seen}, so that garbage of the managed heap may be all that grows: {FEWEST_COLLECTIONS} in the judged part \
-             show what stays, or a `before_settle` step that forces one in each cycle; until then: {growth}"
+            "rises without end, but {seen} and none was forced: garbage of the managed heap may be all that grows; \
+             {FEWEST_COLLECTIONS} in the judged part show what stays, or a `before_settle` step that forces one"
         )
     }
 }

@@ -39,7 +39,7 @@ pub fn judge(curve: &Curve, question: &Question) -> Growth {
     let facts = Facts { axis: curve.axis, ground: &ground, series: &series, question, figures: &figures, baseline };
     let time_driven = undecided && course.decision.is_some();
     let reason = match (&course.decision, &withheld) {
-        (Some(decision), Some(withheld)) => withheld.reason(&explain::decided(&facts, decision)),
+        (Some(_), Some(withheld)) => withheld.reason(),
         (Some(decision), None) if !undecided => explain::decided(&facts, decision),
         (Some(_), None) => explain::time_driven(&facts),
         (None, _) => explain::undecided(&facts, &course),
