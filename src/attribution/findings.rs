@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::ledger::{self, Ledger};
-use crate::growth::{Axis, Budget, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
+use crate::growth::{Axis, Budget, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
 use crate::recording::{Passage, Recording};
 use crate::sample::{
-    Border, Ending, Event, FdKind, Mark, MemorySource, Metric, Record, ScenarioPlan, Shape, Stop, Tally,
+    Border, Ending, Event, FdKind, Mark, MemorySource, Metric, OperationsFrom, Record, ScenarioPlan, Shape, Stop, Tally,
 };
 
 /// What a recording shows.
@@ -62,7 +62,7 @@ impl ScenarioFinding {
 pub(crate) fn axis(shape: Shape) -> Axis {
     match shape {
         Shape::Idle | Shape::Watch => Axis::Seconds,
-        Shape::Flood | Shape::Abandon | Shape::LongSession | Shape::Churn => Axis::Operations,
+        Shape::Flood | Shape::Abandon | Shape::LongSession | Shape::Churn | Shape::Counted => Axis::Operations,
     }
 }
 
@@ -72,7 +72,7 @@ impl Findings {
         let mut time_driven = BTreeMap::new();
         let mut scenarios = Vec::new();
         for passage in recording.passages() {
-            let finding = judge_passage(&passage, &time_driven);
+            let finding = judge_passage(&passage, &time_driven, recording.header.plan.operations_from.as_ref());
             if passage.plan.shape == Shape::Idle {
                 time_driven.extend(growth_in_time(&finding.growths));
             }
@@ -88,9 +88,20 @@ impl Findings {
     }
 }
 
-fn judge_passage(passage: &Passage<'_>, time_driven: &BTreeMap<Metric, Estimate>) -> ScenarioFinding {
+fn judge_passage(
+    passage: &Passage<'_>,
+    time_driven: &BTreeMap<Metric, Estimate>,
+    counted_by: Option<&OperationsFrom>,
+) -> ScenarioFinding {
+    let collector = Collector::of(passage.plan, passage.records);
+    // A counter against itself says nothing.
+    let is_axis = |metric: &Metric| match (metric, counted_by) {
+        (Metric::Gauge(gauge), Some(OperationsFrom::Gauge { name })) => gauge == name,
+        _ => false,
+    };
     let growths: Vec<Growth> = metrics(passage.records)
         .into_iter()
+        .filter(|metric| !is_axis(metric))
         .filter_map(|metric| {
             let curve = curve(passage, &metric);
             let question = Question {
@@ -100,6 +111,7 @@ fn judge_passage(passage: &Passage<'_>, time_driven: &BTreeMap<Metric, Estimate>
                     Axis::Seconds => None,
                 },
                 expect_cap: passage.plan.expect_cap,
+                collector,
                 budget: Budget::Spent,
             };
             (!curve.points.is_empty()).then(|| judge(&curve, &question))
@@ -122,7 +134,7 @@ fn judge_passage(passage: &Passage<'_>, time_driven: &BTreeMap<Metric, Estimate>
 pub fn curve(passage: &Passage<'_>, metric: &Metric) -> Curve {
     let source = memory_source(passage.records);
     match passage.plan.shape {
-        Shape::Watch => Curve::windowed(metric, source, passage.records),
+        shape @ (Shape::Watch | Shape::Counted) => Curve::windowed_along(metric, axis(shape), source, passage.records),
         shape => Curve::of(metric, axis(shape), source, passage.records),
     }
 }

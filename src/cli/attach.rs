@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::exports::{Exported, Target};
 use super::failure::Failure;
 use super::live;
 use super::options::{Recorded, Watched, run_folder};
@@ -29,12 +30,15 @@ pub struct Words {
     #[command(flatten)]
     watched: Watched,
     #[command(flatten)]
+    exported: Exported,
+    #[command(flatten)]
     recorded: Recorded,
 }
 
 /// Watches what runs already.
 pub fn run(words: Words) -> Result<ExitCode, Failure> {
-    let thresholds = words.watched.checked_thresholds()?;
+    let exports = words.exported.checked(Target::Running)?;
+    let thresholds = words.watched.checked_thresholds(&exports)?;
     let selector = match (words.target, words.container, words.unit) {
         (Some(word), ..) => Selector::from_word(&word),
         (None, Some(id), _) => Selector::Container(id),
@@ -45,10 +49,11 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     let first = roots[0];
     let name = command_name(first).map_err(live::target_failure)?;
     let command = command_line(first).unwrap_or_default();
+    let watch = Watch::attached(roots, name.clone(), command, words.watched.length);
+    let watch = words.exported.put_into(watch, exports)?;
     let folder = run_folder(words.recorded.out.as_ref(), &name)?;
-    let watch = Watch::attached(roots, name, command, words.watched.length);
     live::carry_out(
-        Request::new(Mode::Attach, folder, &words.recorded, thresholds, Errand::Watch(watch)),
+        Request::new(Mode::Attach, folder, &words.recorded, thresholds, Errand::Watch(Box::new(watch))),
         &words.recorded,
     )
 }

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
 
 use super::failure::Failure;
-use super::options::{Recorded, run_folder};
+use super::options::{Recorded, duration, run_folder};
 use super::{live, outcome};
 use crate::exit::ExitCode;
 use crate::gate::Threshold;
 use crate::recording::Mode;
+use crate::sample::Effort;
 use crate::scenario::Script;
 use crate::scenario::script::{self, Span};
-use crate::session::{Errand, Request};
+use crate::session::{Errand, Request, effort};
 use crate::units::{show_count, show_duration};
 
 /// The words of `check`.
@@ -29,6 +31,15 @@ pub struct Words {
     /// Set a variable that the file declares (repeatable)
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = assignment)]
     vars: Vec<(String, String)>,
+    /// Give up early, for the loop of a developer: after 33 cycles, or the first look that `smallest` allows
+    #[arg(long, group = "effort")]
+    quick: bool,
+    /// Be surer: a scenario ends once every verdict has stood over twice its cycles, and may take three times as many
+    #[arg(long, group = "effort")]
+    thorough: bool,
+    /// The longest that all scenarios together may take, shared out evenly
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    max_time: Option<Duration>,
     /// Print the plan and how long it takes; start nothing
     #[arg(long)]
     dry_run: bool,
@@ -46,8 +57,18 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 /// Drives a target through its scenarios.
 pub fn run(words: Words) -> Result<ExitCode, Failure> {
     let vars: BTreeMap<String, String> = words.vars.into_iter().collect();
-    let script = script::load(&words.file, &vars, &words.scenarios).map_err(Failure::usage)?;
+    let mut script = script::load(&words.file, &vars, &words.scenarios).map_err(Failure::usage)?;
     check_thresholds(&script)?;
+    let effort = match (words.quick, words.thorough) {
+        (true, _) => Effort::Quick,
+        (false, true) => Effort::Thorough,
+        (false, false) => Effort::Standard,
+    };
+    effort::apply(effort, &mut script);
+    if words.max_time.is_some_and(|time| time.is_zero()) {
+        return Err(Failure::usage(anyhow!("--max-time 0s: nothing could be run in no time")));
+    }
+    script.plan.max_time_s = words.max_time.map(|time| time.as_secs_f64());
     if words.dry_run {
         outcome::print(&plan(&script));
         return Ok(ExitCode::Held);
@@ -88,11 +109,30 @@ fn plan(script: &Script) -> String {
         }
     }
     let Span { least, most } = run.duration;
-    text + &format!(
-        "\n{} scenarios of {}, {} to {} and the time to build and start the target\n",
+    text += &format!(
+        "\n{} scenarios of {}{}, {} to {} and the time to build and start the target\n",
         run.scenarios.len(),
         run.name,
+        effort_in_words(script.plan.effort),
         show_duration(least),
         show_duration(most)
-    )
+    );
+    if let Some(time) = script.plan.max_time_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        let share = time / u32::try_from(run.scenarios.len().max(1)).unwrap_or(u32::MAX);
+        text += &format!(
+            "At most {} (--max-time), the time to build not counted: {} for each scenario, and what one leaves over goes \
+             to the next\n",
+            show_duration(time),
+            show_duration(share)
+        );
+    }
+    text
+}
+
+fn effort_in_words(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Quick => " (--quick: what is not decided by then is inconclusive)",
+        Effort::Standard => "",
+        Effort::Thorough => " (--thorough: 33 cycles at least, and every verdict stands over twice its cycles)",
+    }
 }

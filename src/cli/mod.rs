@@ -10,6 +10,7 @@ use crate::exit::ExitCode;
 mod attach;
 mod check;
 mod demo;
+mod exports;
 mod failure;
 mod init;
 mod live;

@@ -6,9 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
+use super::exports::check_gauge;
 use super::failure::Failure;
 use crate::gate::Threshold;
-use crate::sample::{Inconclusive, Metric};
+use crate::sample::Inconclusive;
+use crate::session::Exports;
 use crate::units::parse_duration;
 
 /// How a run is recorded and told.
@@ -59,20 +61,17 @@ pub struct Watched {
 
 impl Watched {
     /// The thresholds, each known to be one.
-    pub fn checked_thresholds(&self) -> Result<Vec<String>, Failure> {
+    pub fn checked_thresholds(&self, exports: &Exports) -> Result<Vec<String>, Failure> {
         for text in &self.thresholds {
             let what = || format!("--threshold '{text}'");
             let threshold = text.parse::<Threshold>().with_context(what).map_err(Failure::usage)?;
-            if let Metric::Gauge(_) = threshold.metric {
-                let no_gauges = "gauges are read by `tidewatch check` alone, where a scenario file says which";
-                return Err(Failure::usage(anyhow!(no_gauges).context(what())));
-            }
+            check_gauge(&threshold.metric, exports)?;
         }
         Ok(self.thresholds.clone())
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::exports::{Exported, Target};
 use super::failure::Failure;
 use super::live;
 use super::options::{Recorded, Watched, run_folder};
@@ -17,6 +18,8 @@ pub struct Words {
     #[command(flatten)]
     watched: Watched,
     #[command(flatten)]
+    exported: Exported,
+    #[command(flatten)]
     recorded: Recorded,
     /// The command and its arguments, after `--`
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
@@ -25,10 +28,15 @@ pub struct Words {
 
 /// Launches a command and watches it.
 pub fn run(words: Words) -> Result<ExitCode, Failure> {
-    let thresholds = words.watched.checked_thresholds()?;
+    let exports = words.exported.checked(Target::Launched)?;
+    let thresholds = words.watched.checked_thresholds(&exports)?;
     let program = Path::new(&words.command[0]);
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    let watch = Watch::launched(words.command, name.clone(), words.watched.length);
+    let watch = words.exported.put_into(watch, exports)?;
     let folder = run_folder(words.recorded.out.as_ref(), &name)?;
-    let watch = Watch::launched(words.command, name, words.watched.length);
-    live::carry_out(Request::new(Mode::Run, folder, &words.recorded, thresholds, Errand::Watch(watch)), &words.recorded)
+    live::carry_out(
+        Request::new(Mode::Run, folder, &words.recorded, thresholds, Errand::Watch(Box::new(watch))),
+        &words.recorded,
+    )
 }

@@ -203,10 +203,10 @@ fn problem(finding: &ScenarioFinding) -> Option<(ExitCode, String)> {
         return Some((ExitCode::Inconclusive, cut));
     };
     match stop {
-        Stop::Decided | Stop::Spent => None,
+        Stop::Decided | Stop::Spent | Stop::OutOfTime => None,
         Stop::Errors => Some((ExitCode::Target, format!("scenario {name} stopped: {}", first_errors(finding)))),
         // A watched program that ends by itself is no failure of the watch; how it ended is in the report.
-        Stop::TargetEnded if finding.plan.shape == Shape::Watch && ended_well(finding) => None,
+        Stop::TargetEnded if matches!(finding.plan.shape, Shape::Watch | Shape::Counted) && ended_well(finding) => None,
         Stop::TargetEnded => Some((ExitCode::Target, format!("the target ended during {name}: {}", ended()))),
         Stop::Failed { reason } => Some((ExitCode::Target, format!("scenario {name} could not go on: {reason}"))),
         Stop::Interrupted => Some((ExitCode::Interrupted, format!("interrupted during {name}"))),

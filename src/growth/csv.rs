@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::{Axis, Budget, Curve, Growth, Point, Question, judge};
+use super::{Axis, Budget, Collector, Curve, Growth, Point, Question, judge};
 use crate::sample::{Metric, Phase, Smallest};
 use crate::units::Unit;
 
@@ -45,7 +45,13 @@ pub fn judge_csv(path: &Path, unit: Unit) -> Result<Growth, CsvError> {
         Axis::Operations => Smallest::PER_OPERATION,
         Axis::Seconds => Smallest::PER_SECOND,
     };
-    let question = Question { smallest: smallest.of(unit), time_driven: None, expect_cap: None, budget: Budget::Spent };
+    let question = Question {
+        smallest: smallest.of(unit),
+        time_driven: None,
+        expect_cap: None,
+        budget: Budget::Spent,
+        collector: Collector::None,
+    };
     Ok(judge(&curve, &question))
 }
 

@@ -77,7 +77,15 @@ impl Curve {
 
     /// The curve of a metric over records without phases: seconds are the axis, and equal windows of time the cycles.
     pub fn windowed(metric: &Metric, source: MemorySource, records: &[Record]) -> Self {
-        let mut curve = Self::of(metric, Axis::Seconds, source, records);
+        Self::windowed_along(metric, Axis::Seconds, source, records)
+    }
+
+    /// The same along another axis: operations that the target counts itself.
+    pub fn windowed_along(metric: &Metric, axis: Axis, source: MemorySource, records: &[Record]) -> Self {
+        let mut curve = Self::of(metric, axis, source, records);
+        if axis == Axis::Operations {
+            curve.between_readings(records);
+        }
         let (Some(first), Some(last)) = (curve.points.first().map(|p| p.t), curve.points.last().map(|p| p.t)) else {
             return curve;
         };
@@ -89,6 +97,27 @@ impl Curve {
             point.phase = Some(Phase::Load);
         }
         curve
+    }
+
+    /// Where operations are a gauge, ticks between two readings of it hold the count of the former. Both readings are in
+    /// the recording: between them the count is taken to have risen evenly.
+    fn between_readings(&mut self, records: &[Record]) {
+        let reading = |record: &Record| match record {
+            Record::Detail(detail) if !detail.gauges.is_empty() => {
+                Some((detail.at.seconds(), detail.operations as f64))
+            }
+            _ => None,
+        };
+        let readings: Vec<(f64, f64)> = records.iter().filter_map(reading).collect();
+        for point in &mut self.points {
+            let after = readings.partition_point(|(t, _)| *t <= point.t);
+            let Some(((t0, x0), (t1, x1))) =
+                after.checked_sub(1).map(|n| readings[n]).zip(readings.get(after).copied())
+            else {
+                continue;
+            };
+            point.x = (x0 + (x1 - x0) * (point.t - t0) / (t1 - t0)).clamp(x0, x1.max(x0));
+        }
     }
 
     /// The level under load of late: the 95th percentile of the load samples of the last five cycles. Where nothing is

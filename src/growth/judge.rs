@@ -1,5 +1,6 @@
 //! One curve, judged by the rule of docs/statistics.md.
 
+use super::collector::Withheld;
 use super::course::{Course, Decision, Series, TIMES_CYCLES, Why};
 use super::estimate::{pace_per_hour, per_unit, sensitivity};
 use super::explain::{self, Facts};
@@ -24,16 +25,26 @@ pub fn judge(curve: &Curve, question: &Question) -> Growth {
     let course = Course::run(&series, question, &ground);
     let figures = Figures::of(&series, &floors, course.decision.as_ref(), &slack, &ground);
     let verdict = verdict(course.decision.as_ref(), figures.per_unit, &slack);
+    let first = floors.cycles.get(window(&series, course.decision.as_ref())).map_or(0, |floor| floor.cycle);
+    let withheld = Withheld::of(curve, verdict, question.collector, first);
+    let verdict = if withheld.is_some() { Verdict::Inconclusive } else { verdict };
     let undecided = verdict == Verdict::Inconclusive;
-    let more_cycles = undecided.then(|| more_cycles(&series, &course, question, &figures)).flatten();
+    let more_cycles = match (undecided, &course.decision, &withheld) {
+        (false, ..) => None,
+        (true, _, Some(withheld)) => withheld.more_cycles(series.cycles()),
+        // Growth in time that is not known well enough is no matter of more cycles here.
+        (true, Some(_), None) => None,
+        (true, None, None) => more_cycles(&series, &course, question, &figures),
+    };
     let baseline = floors.baseline.unwrap_or(0.0);
     let last = floors.cycles.last().map_or(baseline, |floor| floor.value);
     let facts = Facts { axis: curve.axis, ground: &ground, series: &series, question, figures: &figures, baseline };
     let time_driven = undecided && course.decision.is_some();
-    let reason = match &course.decision {
-        Some(decision) if !undecided => explain::decided(&facts, decision),
-        Some(_) => explain::time_driven(&facts),
-        None => explain::undecided(&facts, &course),
+    let reason = match (&course.decision, &withheld) {
+        (Some(_), Some(withheld)) => withheld.reason(),
+        (Some(decision), None) if !undecided => explain::decided(&facts, decision),
+        (Some(_), None) => explain::time_driven(&facts),
+        (None, _) => explain::undecided(&facts, &course),
     };
     Growth {
         metric: curve.metric.clone(),

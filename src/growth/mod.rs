@@ -5,6 +5,7 @@
 //! two calls, and refuses to guess: what a run cannot decide is inconclusive, with what would decide it.
 //! `docs/statistics.md` holds the rule and the reason of each constant.
 
+mod collector;
 mod counts;
 mod course;
 mod csv;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use collector::Collector;
 pub use csv::{CsvError, judge_csv, read_curve};
 pub use curve::{Axis, Curve, Point};
 pub use floors::Floors;
@@ -89,6 +91,8 @@ pub struct Question {
     pub expect_cap: Option<u64>,
     /// Whether more can come.
     pub budget: Budget,
+    /// Whether a collector decides when the target gives memory back.
+    pub collector: Collector,
 }
 
 /// The lowest (for peaks: the highest) value of one cycle.

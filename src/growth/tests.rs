@@ -55,6 +55,7 @@ fn asked(curve: &Curve) -> Growth {
         time_driven: None,
         expect_cap: None,
         budget: Budget::Spent,
+        collector: Collector::None,
     };
     judge(curve, &question)
 }
@@ -195,7 +196,13 @@ fn few_cycles_say_how_many_more() {
 #[test]
 fn an_expected_cap_holds_the_verdict_back() {
     let curve = run(Metric::Private, 1, 50, |x, _| 500.0 * x);
-    let question = |expect_cap| Question { smallest: 100.0, time_driven: None, expect_cap, budget: Budget::Spent };
+    let question = |expect_cap| Question {
+        smallest: 100.0,
+        time_driven: None,
+        expect_cap,
+        budget: Budget::Spent,
+        collector: Collector::None,
+    };
     let held = judge(&curve, &question(Some(100_000)));
     assert_eq!((held.verdict, held.suspected), (Verdict::Inconclusive, true));
     assert!(
@@ -212,7 +219,16 @@ fn growth_in_time_is_not_growth_per_operation() {
     let mut curve = run(Metric::Private, 1, 50, |_, _| 0.0);
     curve.points.iter_mut().for_each(|point| point.value = pages(2e7 + 1e5 * point.t));
     let ask = |time_driven| {
-        judge(&curve, &Question { smallest: 100.0, time_driven, expect_cap: None, budget: Budget::Spent })
+        judge(
+            &curve,
+            &Question {
+                smallest: 100.0,
+                time_driven,
+                expect_cap: None,
+                budget: Budget::Spent,
+                collector: Collector::None,
+            },
+        )
     };
     assert_eq!(ask(None).verdict, Verdict::Unbounded);
     let known = ask(Some(Estimate { value: 1e5, low: 0.99e5, high: 1.01e5 }));
@@ -253,7 +269,7 @@ proptest! {
     ) {
         let time_driven = rate.map(|(value, off)| Estimate { value, low: value - off, high: value + off });
         let budget = if spent { Budget::Spent } else { Budget::Open };
-        let question = Question { smallest, time_driven, expect_cap: cap, budget };
+        let question = Question { smallest, time_driven, expect_cap: cap, budget, collector: Collector::None };
         let found = judge(&curve, &question);
         prop_assert_eq!(&found, &judge(&curve, &question));
         prop_assert_eq!(found.decided_at.is_some(), found.is_decided());

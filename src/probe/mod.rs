@@ -21,6 +21,7 @@ mod linux {
     pub(super) mod files;
     pub(super) mod member;
     pub(super) mod memory;
+    pub(super) mod runtime;
     pub(super) mod smaps;
     pub(super) mod sockets;
     pub(super) mod stat;

@@ -171,6 +171,11 @@ impl Watcher {
         self.missing.take()
     }
 
+    /// Managed runtimes are not told from outside here.
+    pub fn runtimes(&mut self) -> Vec<Event> {
+        Vec::new()
+    }
+
     /// The living processes of the tree as of the last scan.
     pub fn members(&self) -> &[Process] {
         &self.members

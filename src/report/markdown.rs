@@ -108,7 +108,11 @@ fn head(out: &mut Document, report: &Report) {
         facts.push(format!("Memory limit: {}", crate::units::show_bytes(limit as f64)));
     }
     let what = match header.mode {
-        Mode::Check | Mode::Demo => format!("driven through {}", words::counted(findings.scenarios.len(), "scenario")),
+        Mode::Check | Mode::Demo => format!(
+            "driven through {}{}",
+            words::counted(findings.scenarios.len(), "scenario"),
+            words::effort(header.plan.effort)
+        ),
         Mode::Attach | Mode::Run => "watched without load of tidewatch's own".into(),
     };
     facts.push(escaped(&format!("How: {what}, with tidewatch {}", header.tidewatch)));

@@ -9,6 +9,7 @@ mod equation;
 pub mod escape;
 mod limits;
 mod markdown;
+mod more;
 pub mod picture;
 pub mod projection;
 pub mod sparkline;
@@ -18,6 +19,7 @@ pub mod table;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod told;
 mod words;
 mod write;
 

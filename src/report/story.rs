@@ -1,6 +1,6 @@
 //! What every report says first: one line of verdict, then whoever is to blame, most urgent first.
 
-use super::words;
+use super::{Report, more, words};
 use crate::attribution::{Findings, Row, ScenarioFinding, UNATTRIBUTED};
 use crate::exit::ExitCode;
 use crate::gate::{Check, Gate, Standing};
@@ -116,16 +116,22 @@ fn fold_peaks(suspect: &mut Suspect<'_>) {
 }
 
 /// The thresholds that the run could not decide: those with the same reason together.
-pub(super) fn undecided(gate: &Gate) -> Vec<String> {
-    let mut groups: Vec<(&str, &str, Vec<String>)> = Vec::new();
+pub(super) fn undecided(report: &Report) -> Vec<String> {
+    let Report { recording, findings, gate } = report;
+    let mut groups: Vec<(&str, String, Vec<String>)> = Vec::new();
     for check in gate.checks.iter().filter(|check| check.standing == Standing::Undecided) {
-        let known = groups.iter_mut().find(|(scenario, why, _)| *scenario == check.scenario && *why == check.observed);
+        let finding = findings.scenarios.iter().find(|finding| finding.plan.name == check.scenario);
+        let why = finding.map_or_else(
+            || check.observed.clone(),
+            |finding| more::why(recording, finding, finding.growth(&check.metric), &check.observed),
+        );
+        let known = groups.iter_mut().find(|(scenario, known, _)| *scenario == check.scenario && *known == why);
         match known {
             Some((_, _, expressions)) => expressions.push(check.expression.clone()),
-            None => groups.push((&check.scenario, &check.observed, vec![check.expression.clone()])),
+            None => groups.push((&check.scenario, why, vec![check.expression.clone()])),
         }
     }
-    let one = |(scenario, why, expressions): (&str, &str, Vec<String>)| {
+    let one = |(scenario, why, expressions): (&str, String, Vec<String>)| {
         format!("{scenario}: {}: {why}", together(&expressions))
     };
     groups.into_iter().map(one).collect()
@@ -214,7 +220,9 @@ pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String 
 
 /// The target's end, where it is what stopped the run: short, the evidence stands further down.
 fn ended(findings: &Findings) -> Option<String> {
-    let troubled = |finding: &&ScenarioFinding| !matches!(finding.stop, Some(Stop::Decided | Stop::Spent) | None);
+    let troubled = |finding: &&ScenarioFinding| {
+        !matches!(finding.stop, Some(Stop::Decided | Stop::Spent | Stop::OutOfTime) | None)
+    };
     let first = findings.scenarios.iter().find(troubled)?;
     let ending = first.ending.as_ref().filter(|_| first.stop == Some(Stop::TargetEnded))?;
     Some(format!("the target {} during {}", words::ending(ending), first.plan.name))

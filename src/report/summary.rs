@@ -163,6 +163,8 @@ pub struct Judgement {
     pub sensitivity: Option<f64>,
     /// How many more cycles would decide.
     pub more_cycles: Option<u32>,
+    /// About how many seconds these take.
+    pub more_seconds: Option<f64>,
     /// Why.
     pub reason: String,
 }
@@ -305,14 +307,14 @@ fn scenario(finding: &ScenarioFinding) -> Scenario {
         shape: finding.plan.shape,
         cycles: finding.cycles,
         operations: finding.operations,
-        verdicts: finding.growths.iter().map(judgement).collect(),
+        verdicts: finding.growths.iter().map(|growth| judgement(finding, growth)).collect(),
         stop: finding.stop.clone(),
         tally: finding.tally.clone(),
         ending: finding.ending.clone(),
     }
 }
 
-fn judgement(growth: &Growth) -> Judgement {
+fn judgement(finding: &ScenarioFinding, growth: &Growth) -> Judgement {
     Judgement {
         metric: growth.metric.clone(),
         unit: growth.metric.unit(),
@@ -326,6 +328,7 @@ fn judgement(growth: &Growth) -> Judgement {
         peak: growth.highest,
         sensitivity: growth.sensitivity.filter(|figure| figure.is_finite()),
         more_cycles: growth.more_cycles,
+        more_seconds: super::more::seconds(finding, growth).filter(|seconds| seconds.is_finite()),
         reason: growth.reason.clone(),
     }
 }

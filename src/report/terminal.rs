@@ -9,7 +9,8 @@ mod notes;
 
 pub(super) use self::figures::{Units, interesting};
 pub(super) use self::notes::{
-    answer_sentences, missing_sentences, next_steps, note_sentences, overhead_sentence, unexpected_endings,
+    answer_sentences, limit_sentences, missing_sentences, next_steps, note_sentences, overhead_sentence,
+    unexpected_endings,
 };
 
 use console::Style;
@@ -31,6 +32,7 @@ pub(super) fn text(report: &Report, colour: ColorMode, width: usize, files: Opti
     figures::ledgers(&mut page, report);
     notes::endings(&mut page, report);
     notes::answers(&mut page, report);
+    notes::limits_of_the_verdicts(&mut page, report);
     notes::not_seen(&mut page, report);
     notes::notes(&mut page, report);
     notes::overhead(&mut page, report);
@@ -72,7 +74,8 @@ fn watched(report: &Report) -> String {
         }
         Mode::Check | Mode::Demo => {
             let scenarios = words::counted(scenarios, "scenario");
-            format!("{} ({how}), {scenarios} in {length} from {}", header.plan.name, header.started)
+            let effort = words::effort(header.plan.effort);
+            format!("{} ({how}), {scenarios}{effort} in {length} from {}", header.plan.name, header.started)
         }
     }
 }
@@ -100,7 +103,7 @@ fn suspects(page: &mut Page, report: &Report, times: &[LimitTime]) {
 /// What the run could not decide, and what would.
 fn undecided(page: &mut Page, report: &Report) {
     const MOST: usize = 8;
-    let open = story::undecided(&report.gate);
+    let open = story::undecided(report);
     if open.is_empty() {
         return;
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::growth::{Axis, Estimate, Growth, Verdict};
-use crate::sample::{Ending, How, Priority, Shape};
+use crate::sample::{Effort, Ending, How, Priority, Shape};
 use crate::units::{Unit, show_duration};
 
 /// The word for a verdict.
@@ -25,6 +25,16 @@ pub(super) const fn shape(shape: Shape) -> &'static str {
         Shape::Churn => "churn",
         Shape::Idle => "idle",
         Shape::Watch => "watch",
+        Shape::Counted => "counted",
+    }
+}
+
+/// How the effort was asked for, where it was: ` (--quick)`.
+pub(super) const fn effort(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Quick => " (--quick)",
+        Effort::Standard => "",
+        Effort::Thorough => " (--thorough)",
     }
 }
 

@@ -43,6 +43,13 @@ pub enum Event {
         /// Why, for a person: `permission denied reading /proc/7/fd (run as the same user or root)`.
         reason: String,
     },
+    /// A process of the tree is run by a managed runtime.
+    Runtime {
+        /// Which process.
+        process: Process,
+        /// Which runtime.
+        runtime: Runtime,
+    },
     /// The peak (VmHWM) of the tree was set back to its present size.
     PeakReset,
     /// Earlier samples were thinned to keep the file within its bound.
@@ -65,6 +72,8 @@ pub enum Stop {
     Decided,
     /// All its cycles, its operations or its time are spent.
     Spent,
+    /// Its share of the time that the whole run may take is over.
+    OutOfTime,
     /// More answers than `max_errors` allows were not the expected ones.
     Errors,
     /// The target ended under it.
@@ -76,6 +85,47 @@ pub enum Stop {
     },
     /// The user interrupted.
     Interrupted,
+}
+
+/// A runtime that manages the memory of the programs it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// A Java virtual machine.
+    Jvm,
+    /// Node.js, and what else embeds it.
+    Node,
+    /// CPython.
+    Python,
+    /// Go.
+    Go,
+    /// .NET.
+    Dotnet,
+    /// Ruby.
+    Ruby,
+}
+
+impl Runtime {
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jvm => "JVM",
+            Self::Node => "Node.js",
+            Self::Python => "Python",
+            Self::Go => "Go",
+            Self::Dotnet => ".NET",
+            Self::Ruby => "Ruby",
+        }
+    }
+
+    /// Whether it gives garbage back only when its collector runs. Python counts references and frees most of it at
+    /// once; Ruby's collector runs often and frees in place.
+    pub const fn waits_for_collector(self) -> bool {
+        match self {
+            Self::Jvm | Self::Node | Self::Go | Self::Dotnet => true,
+            Self::Python | Self::Ruby => false,
+        }
+    }
 }
 
 /// How a process ended, and what is known about why.

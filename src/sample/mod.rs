@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Ending, Event, How, Stop};
+pub use event::{Ending, Event, How, Runtime, Stop};
 pub use metric::{FdKind, Metric, MetricError};
 pub use plan::{
-    Inconclusive, LoadPlan, MemorySource, PAST_CAP, Plan, Priority, ProductionRate, ScenarioPlan, Shape, Smallest,
-    Subsystem, SubsystemRules,
+    BeforeSettle, Effort, Inconclusive, LoadPlan, MemorySource, OperationsFrom, PAST_CAP, Plan, Priority,
+    ProductionRate, ScenarioPlan, Shape, Smallest, Subsystem, SubsystemRules,
 };
 pub use process::{ParseProcessError, Process};
 

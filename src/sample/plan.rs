@@ -1,5 +1,7 @@
 //! What a run set out to do, kept in the recording's header so that a report needs nothing else.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::{Rate, Unit};
@@ -23,6 +25,65 @@ pub struct Plan {
     pub seed: u64,
     /// What an inconclusive run counts as.
     pub inconclusive: Inconclusive,
+    /// How sure a scenario has to be before it ends.
+    #[serde(skip_serializing_if = "is_default")]
+    pub effort: Effort,
+    /// The longest that all scenarios together may take, in seconds, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_time_s: Option<f64>,
+    /// What counts the operations of a target that is only watched, where something does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operations_from: Option<OperationsFrom>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// How sure a scenario has to be before it ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// It gives up early: for the loop of a developer.
+    Quick,
+    /// It ends with the first look at which everything is decided, or with its last cycle.
+    #[default]
+    Standard,
+    /// It may go on for longer, and ends only once every verdict has stood over twice the cycles at which it was reached.
+    Thorough,
+}
+
+/// What counts the operations of a target that is only watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "lowercase")]
+pub enum OperationsFrom {
+    /// A counter that the target exports.
+    Gauge {
+        /// Its name.
+        name: String,
+    },
+    /// New lines of a file.
+    Log {
+        /// The file.
+        file: String,
+        /// The pattern of the lines that count.
+        pattern: String,
+    },
+    /// New lines of the standard output of a launched target.
+    Stdout {
+        /// The pattern of the lines that count.
+        pattern: String,
+    },
+}
+
+impl fmt::Display for OperationsFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gauge { name } => write!(f, "gauge:{name}"),
+            Self::Log { file, pattern } => write!(f, "log:{file}:{pattern}"),
+            Self::Stdout { pattern } => write!(f, "stdout:{pattern}"),
+        }
+    }
 }
 
 /// What an inconclusive run counts as.
@@ -102,6 +163,8 @@ pub enum Shape {
     Idle,
     /// Watching only, by `attach` or `run`: the axis is seconds, cycles are time windows.
     Watch,
+    /// Watching only, and something counts the target's operations: they are the axis, cycles are time windows.
+    Counted,
 }
 
 /// A known cap must lie this far behind before growth is called endless: room for a bend to show.
@@ -160,6 +223,20 @@ pub struct LoadPlan {
     pub min_cycles: u32,
     /// Most cycles.
     pub max_cycles: u32,
+    /// What is done between load and settling.
+    #[serde(skip_serializing_if = "is_default")]
+    pub before_settle: BeforeSettle,
+}
+
+/// What a scenario does between a load and the settling after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BeforeSettle {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A step of the file, as a rule one that forces a collection.
+    Step,
 }
 
 /// The smallest growth that anyone cares about: per operation, or per second where there are none.

@@ -11,9 +11,10 @@ use super::gauges::Gauges;
 use super::recorder::Recorder;
 use super::sampler::{Look, Peak, Sampler};
 use super::subject::Subject;
-use super::{Progress, until_broken, until_interrupted};
-use crate::growth::{Axis, Budget, Curve, Estimate, Growth, Question, is_look, judge};
-use crate::sample::{Border, MemorySource, Metric, Phase, ScenarioPlan, Shape};
+use super::time_bound::TimeBound;
+use super::{Progress, effort, until_broken, until_interrupted};
+use crate::growth::{Axis, Budget, Collector, Curve, Estimate, Growth, Question, is_look, judge};
+use crate::sample::{Border, Effort, MemorySource, Metric, Phase, ScenarioPlan, Shape};
 use crate::scenario::engine::{Counters, Go, Stage};
 
 /// Conducts one scenario.
@@ -26,6 +27,10 @@ pub struct Conductor<'a> {
     pub plan: &'a ScenarioPlan,
     /// Operations before which it goes on, however clear the answer is.
     pub min_operations: Option<u64>,
+    /// How sure it has to be before it ends.
+    pub effort: Effort,
+    /// Its share of the time that the run may take.
+    pub time: TimeBound,
     pub source: MemorySource,
     pub gated: Vec<Metric>,
     pub time_driven: &'a BTreeMap<Metric, Estimate>,
@@ -36,21 +41,22 @@ pub struct Conductor<'a> {
 impl Conductor<'_> {
     /// Takes a closer look, gauges first.
     pub async fn look(&self, look: Look, peak: Peak) {
-        let numbers = {
+        let told = {
             let mut gauges = self.gauges.lock().await;
-            let (numbers, counted, now) = gauges.read_and_count(self.recorder).await;
+            let (told, counted, now) = gauges.read_and_count(self.recorder).await;
             match now.checked_sub(counted) {
                 Some(more) => self.counters.own_connections.fetch_add(more, Ordering::Relaxed),
                 None => self.counters.own_connections.fetch_sub(counted - now, Ordering::Relaxed),
             };
-            numbers
+            told
         };
-        self.sampler.look(look, peak, numbers).await;
+        self.sampler.look(look, peak, told).await;
     }
 
     /// The verdict of every gated metric that was seen.
     pub fn verdicts(&self, budget: Budget) -> Vec<Growth> {
         let records = self.recorder.recent();
+        let collector = Collector::of(self.plan, &records);
         let axis = if self.plan.shape == Shape::Idle { Axis::Seconds } else { Axis::Operations };
         self.gated
             .iter()
@@ -61,6 +67,7 @@ impl Conductor<'_> {
                     time_driven: self.time_driven.get(metric).copied().filter(|_| axis == Axis::Operations),
                     expect_cap: self.plan.expect_cap,
                     budget,
+                    collector,
                 };
                 (!curve.points.is_empty()).then(|| judge(&curve, &question))
             })
@@ -90,6 +97,11 @@ impl Stage for Conductor<'_> {
             if (phase, cycle) == (Phase::Load, 1) || phase == Phase::Warmup {
                 self.look(Look::Border, self.peak()).await;
             }
+            match phase {
+                Phase::Warmup => {}
+                Phase::Load => self.time.cycle_begins(),
+                Phase::Settle => self.time.settling_begins(),
+            }
             self.progress.send_modify(|progress| {
                 progress.phase = Some(phase);
                 progress.cycle = cycle;
@@ -101,8 +113,11 @@ impl Stage for Conductor<'_> {
     async fn cycle_done(&self, cycle: u32) -> Go {
         self.look(Look::Border, self.peak()).await;
         let enough = self.min_operations.is_none_or(|least| self.operations() >= least);
-        if enough && is_look(cycle) && self.verdicts(Budget::Open).iter().all(Growth::is_decided) {
+        let decided = || self.verdicts(Budget::Open).iter().all(|growth| effort::suffices(self.effort, growth, cycle));
+        if enough && is_look(cycle) && decided() {
             Go::Decided
+        } else if self.time.ends_before_another_cycle() {
+            Go::OutOfTime
         } else {
             Go::On
         }
@@ -115,6 +130,10 @@ impl Stage for Conductor<'_> {
 
     async fn target_ended(&self) {
         self.subject.ended().await;
+    }
+
+    fn time_over(&self) -> impl Future<Output = ()> + Send {
+        self.time.over()
     }
 
     fn interrupted(&self) -> impl Future<Output = ()> + Send {

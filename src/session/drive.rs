@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -11,6 +12,7 @@ use super::gauges::{Gauges, render_once};
 use super::ready::until_ready;
 use super::sampler::{Look, Peak, Sampler, Settings};
 use super::subject::Subject;
+use super::time_bound::{TimeBound, TimeLeft};
 use super::watching::{END_KNOWN_WITHIN, memory_source};
 use super::{Progress, Session, SessionError, until_interrupted};
 use crate::growth::{Budget, Estimate, growth_in_time};
@@ -22,6 +24,9 @@ use crate::scenario::engine::{self, Counters, Surroundings};
 use crate::scenario::template::{Fixed, Template};
 use crate::scenario::{Opening, Origin, Restart, Scenario, Script, Work};
 use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
+
+/// How long a jittered load may be, in tenths of what the file says.
+const LONGEST_LOAD_TENTHS: u32 = 13;
 
 /// Texts shorter than this are no secrets, and would be found everywhere.
 const SHORTEST_SECRET: usize = 4;
@@ -45,6 +50,7 @@ impl Session<'_> {
         self.build(script).await?;
         let mut time_driven = BTreeMap::new();
         let mut up = None;
+        let time = TimeLeft::begin(script.plan.max_time_s);
         for (index, scenario) in script.scenarios.iter().enumerate() {
             if self.is_interrupted() {
                 break;
@@ -59,6 +65,13 @@ impl Session<'_> {
             };
             self.live.progress.send_replace(progress);
             self.recorder.begin_passage();
+            let expected =
+                scenario.cycle_length().checked_mul(LONGEST_LOAD_TENTHS).map_or(Duration::MAX, |tenths| tenths / 10);
+            let bound = time.share(script.scenarios.len() - index).expecting(expected);
+            if bound.is_over() {
+                self.begin_and_end(scenario, Stop::OutOfTime, Vec::new());
+                continue;
+            }
             let target = match up.take() {
                 Some(target) => target,
                 None => match self.start(script, scenario, index).await {
@@ -75,7 +88,7 @@ impl Session<'_> {
                 self.release(target.subject).await;
                 break;
             }
-            let next = match self.scenario(script, scenario, &target, &mut time_driven).await {
+            let next = match self.scenario(script, scenario, &target, bound, &mut time_driven).await {
                 Ok(next) => next,
                 Err(error) => {
                     self.could_not_look(scenario, &target, error, index).await?;
@@ -91,6 +104,10 @@ impl Session<'_> {
                     break;
                 }
             }
+        }
+        // A target that was to stay for scenarios for which there was no time.
+        if let Some(target) = up {
+            self.release(target.subject).await;
         }
         Ok(())
     }
@@ -210,6 +227,7 @@ impl Session<'_> {
         script: &Script,
         scenario: &Scenario,
         up: &Up,
+        time: TimeBound,
         time_driven: &mut BTreeMap<Metric, Estimate>,
     ) -> Result<Next, SessionError> {
         let mut watcher = Watcher::open(up.subject.roots())?;
@@ -231,6 +249,8 @@ impl Session<'_> {
             gauges: &gauges,
             plan: &scenario.plan,
             min_operations: scenario.min_operations,
+            effort: script.plan.effort,
+            time,
             source,
             gated: self.request.gated(&scenario.plan.name),
             time_driven,
@@ -256,7 +276,9 @@ impl Session<'_> {
             Stop::TargetEnded => self.tell_ends(up.subject.ended().await),
             // The last look was taken before sessions were closed.
             Stop::Decided | Stop::Spent => {}
-            Stop::Errors | Stop::Failed { .. } | Stop::Interrupted => conductor.look(Look::Full, Peak::Keep).await,
+            Stop::Errors | Stop::Failed { .. } | Stop::Interrupted | Stop::OutOfTime => {
+                conductor.look(Look::Full, Peak::Keep).await;
+            }
         }
         tally.first_of_kind.values_mut().for_each(|text| redact(text, &up.fixed.env));
         let operations = conductor.operations();
@@ -269,7 +291,7 @@ impl Session<'_> {
         time_driven.extend(in_time);
         self.add_overhead(&overhead);
         Ok(match stop {
-            Stop::Decided | Stop::Spent => Next::Goes,
+            Stop::Decided | Stop::Spent | Stop::OutOfTime => Next::Goes,
             Stop::Errors | Stop::Failed { .. } if script.target.restart == Restart::PerScenario => self.unless_broken(),
             Stop::Errors | Stop::Failed { .. } | Stop::TargetEnded | Stop::Interrupted => Next::Over,
         })

@@ -1,7 +1,8 @@
 //! The numbers that the target exports, read at borders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::probe::OwnSockets;
 use crate::probe::gauges::{self, GaugeSource, Scraper};
 use crate::sample::{Event, Metric};
 use crate::scenario::template::{Fixed, Values};
@@ -9,12 +10,26 @@ use crate::scenario::{GaugeFormat, GaugeSpec};
 
 use super::SessionError;
 use super::recorder::Recorder;
+use super::sampler::Told;
+
+/// Whether a target may be silent at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It may not: it runs already.
+    None,
+    /// It may, until its first answer: it is starting.
+    UntilFirst,
+}
 
 /// The gauges of one target; none where the scenario file names none.
 pub struct Gauges {
     scraper: Option<Scraper>,
     names: Vec<String>,
+    patience: Patience,
+    /// The reason that was told last, or is to be told if no answer ever comes.
     told: Option<String>,
+    unsaid: Option<String>,
+    seen: BTreeSet<String>,
     /// Connections of ours that were added to the account of own connections.
     counted: u64,
 }
@@ -22,29 +37,77 @@ pub struct Gauges {
 impl Gauges {
     /// Reads what `spec` names.
     pub fn new(spec: Option<&GaugeSpec>, fixed: &Fixed) -> Result<Self, SessionError> {
-        let Some(spec) = spec else { return Ok(Self { scraper: None, names: Vec::new(), told: None, counted: 0 }) };
+        let Some(spec) = spec else { return Ok(Self::reading(None, Vec::new(), Patience::None)) };
         let url = render_once("[gauges]", &spec.url, fixed)?;
         let format = match spec.format {
             GaugeFormat::Prometheus => gauges::GaugeFormat::Prometheus,
             GaugeFormat::Json => gauges::GaugeFormat::Json,
         };
         let source = GaugeSource::parse(&url, format, spec.names.clone())?;
-        Ok(Self { scraper: Some(Scraper::new(source)), names: spec.names.clone(), told: None, counted: 0 })
+        Ok(Self::of(source, Patience::None))
+    }
+
+    /// Reads a source.
+    pub fn of(source: GaugeSource, patience: Patience) -> Self {
+        let names = source.names.clone();
+        Self::reading(Some(Scraper::new(source)), names, patience)
+    }
+
+    fn reading(scraper: Option<Scraper>, names: Vec<String>, patience: Patience) -> Self {
+        Self { scraper, names, patience, told: None, unsaid: None, seen: BTreeSet::new(), counted: 0 }
+    }
+
+    /// The first reading of a target that must have every number.
+    pub async fn first(&mut self) -> Result<BTreeMap<String, f64>, SessionError> {
+        let Some(scraper) = &mut self.scraper else { return Ok(BTreeMap::new()) };
+        let numbers = scraper.read().await?;
+        self.seen.extend(numbers.keys().cloned());
+        let Some(absent) = self.names.iter().find(|name| !numbers.contains_key(*name)) else { return Ok(numbers) };
+        let there = scraper.names().await?;
+        let near = crate::units::nearest(absent, there.iter().map(String::as_str));
+        let near = near.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        Err(SessionError::NotExported(format!(
+            "`{absent}` is not among the {} numbers that {} exports{near}",
+            there.len(),
+            scraper.address()
+        )))
+    }
+
+    /// Tells which names never came, with the reason.
+    pub fn tell_never_seen(&self, recorder: &Recorder) {
+        let Some(scraper) = &self.scraper else { return };
+        let absent = || format!("it was never among the numbers that {} exports", scraper.address());
+        let reason = self.unsaid.clone().filter(|_| self.seen.is_empty()).unwrap_or_else(absent);
+        for name in self.names.iter().filter(|name| !self.seen.contains(*name)) {
+            recorder.event(Event::Missing { metric: Metric::Gauge(name.clone()), reason: reason.clone() });
+        }
+    }
+
+    /// Our ends of the connections by which the numbers come, as far as they have an address.
+    pub fn own(&self) -> OwnSockets {
+        self.scraper.iter().filter_map(Scraper::local_address).collect()
     }
 
     /// The numbers now, and how many connections the target held for them at the last reading and holds now.
-    pub async fn read_and_count(&mut self, recorder: &Recorder) -> (BTreeMap<String, f64>, u64, u64) {
-        let numbers = self.read(recorder).await;
+    pub async fn read_and_count(&mut self, recorder: &Recorder) -> (Told, u64, u64) {
+        let told = Told { gauges: self.read(recorder).await, own: self.own() };
         let before = self.counted;
         self.counted = self.connections();
-        (numbers, before, self.counted)
+        (told, before, self.counted)
     }
 
     /// The numbers now. A target that does not answer is told once; the run goes on without them.
-    async fn read(&mut self, recorder: &Recorder) -> BTreeMap<String, f64> {
+    pub async fn read(&mut self, recorder: &Recorder) -> BTreeMap<String, f64> {
         let Some(scraper) = &mut self.scraper else { return BTreeMap::new() };
         match scraper.read().await {
-            Ok(numbers) => numbers,
+            Ok(numbers) => {
+                self.seen.extend(numbers.keys().cloned());
+                numbers
+            }
+            Err(error) if self.patience == Patience::UntilFirst && self.seen.is_empty() => {
+                self.unsaid = Some(error.to_string());
+                BTreeMap::new()
+            }
             Err(error) => {
                 let reason = error.to_string();
                 if self.told.as_ref() != Some(&reason) {
@@ -59,7 +122,7 @@ impl Gauges {
     }
 
     /// Connections of ours that the target holds for this.
-    fn connections(&self) -> u64 {
+    pub fn connections(&self) -> u64 {
         self.scraper.as_ref().map_or(0, Scraper::connections)
     }
 }

@@ -6,13 +6,18 @@
 mod build;
 mod conductor;
 mod drive;
+pub mod effort;
+mod follower;
 mod gauges;
+mod operations;
 mod pace;
 mod ready;
 mod recorder;
 mod request;
 mod sampler;
 mod subject;
+mod telling;
+mod time_bound;
 mod watching;
 
 use std::collections::BTreeSet;
@@ -27,7 +32,7 @@ use crate::recording::{Footer, Overhead, RecordingError, SizeBound, Writer};
 use crate::sample::{Ending, Event, Phase, Process, Sample};
 use crate::target::TargetError;
 
-pub use request::{Errand, Request, Watch};
+pub use request::{Counting, Errand, Exports, Request, Watch};
 
 use recorder::{Recent, Recorder};
 use subject::Subject;
@@ -53,6 +58,17 @@ pub enum SessionError {
     /// The target did not become ready.
     #[error("{0}")]
     NotReady(String),
+    /// A number that was asked for and is not exported.
+    #[error("{0}")]
+    NotExported(String),
+    /// A log that is to be followed.
+    #[error("cannot follow {}: {problem}", .path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What happened, and what to do.
+        problem: String,
+    },
     /// A template of the scenario file.
     #[error("{what}: {reason}")]
     Template {

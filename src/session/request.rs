@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use regex::bytes::Regex;
+
+use crate::probe::gauges::GaugeSource;
 use crate::recording::{Header, Host, Mode};
-use crate::sample::{Inconclusive, LoadPlan, Metric, Plan, Process, ScenarioPlan, Shape, Smallest};
+use crate::sample::{Inconclusive, LoadPlan, Metric, OperationsFrom, Plan, Process, ScenarioPlan, Shape, Smallest};
 use crate::scenario::{Origin, Script};
 use crate::target::limits;
 
@@ -32,7 +35,7 @@ pub enum Errand {
     /// Drive a target through scenarios.
     Drive(Box<Script>),
     /// Watch only.
-    Watch(Watch),
+    Watch(Box<Watch>),
 }
 
 /// Watching without driving.
@@ -44,6 +47,49 @@ pub struct Watch {
     pub length: Option<Duration>,
     /// What must hold.
     pub plan: Plan,
+    /// What the target tells of itself.
+    pub exports: Exports,
+}
+
+/// What a target that is only watched tells of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Exports {
+    /// Numbers that it exports, and where.
+    pub gauges: Option<GaugeSource>,
+    /// What counts its operations.
+    pub operations: Option<Counting>,
+}
+
+/// What counts the operations of a target that is only watched.
+#[derive(Clone, Debug)]
+pub enum Counting {
+    /// A counter among the numbers that it exports.
+    Gauge(String),
+    /// New lines of a log.
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// Which lines count.
+        pattern: Regex,
+    },
+    /// Lines of its standard output: launched targets alone.
+    Stdout {
+        /// Which lines count.
+        pattern: Regex,
+    },
+}
+
+impl Counting {
+    /// The same as the plan of a recording keeps it.
+    fn kept(&self) -> OperationsFrom {
+        match self {
+            Self::Gauge(name) => OperationsFrom::Gauge { name: name.clone() },
+            Self::Log { path, pattern } => {
+                OperationsFrom::Log { file: path.display().to_string(), pattern: pattern.to_string() }
+            }
+            Self::Stdout { pattern } => OperationsFrom::Stdout { pattern: pattern.to_string() },
+        }
+    }
 }
 
 /// What is watched.
@@ -63,12 +109,37 @@ pub enum Watchee {
 impl Watch {
     /// Watches processes that run already.
     pub fn attached(roots: Vec<Process>, name: String, command: Vec<String>, length: Option<Duration>) -> Self {
-        Self { what: Watchee::Running { roots, command }, length, plan: watch_plan(name) }
+        Self { what: Watchee::Running { roots, command }, length, plan: watch_plan(name), exports: Exports::default() }
     }
 
     /// Launches a command and watches it.
     pub fn launched(command: Vec<String>, name: String, length: Option<Duration>) -> Self {
-        Self { what: Watchee::Command(command), length, plan: watch_plan(name) }
+        Self { what: Watchee::Command(command), length, plan: watch_plan(name), exports: Exports::default() }
+    }
+
+    /// Listens to what the target tells of itself. Where that counts its operations, they are what growth is counted
+    /// against.
+    #[must_use]
+    pub fn told_by(mut self, exports: Exports) -> Self {
+        self.plan.operations_from = exports.operations.as_ref().map(Counting::kept);
+        if exports.operations.is_some() {
+            for scenario in &mut self.plan.scenarios {
+                (scenario.shape, scenario.smallest) = (Shape::Counted, Smallest::PER_OPERATION);
+            }
+        }
+        Self { exports, ..self }
+    }
+
+    /// Says which growth matters, per operation where those are counted, else per second; `None` keeps the default.
+    #[must_use]
+    pub fn asking(mut self, memory: Option<f64>, count: Option<f64>) -> Self {
+        for scenario in &mut self.plan.scenarios {
+            scenario.smallest = Smallest {
+                memory: memory.unwrap_or(scenario.smallest.memory),
+                count: count.unwrap_or(scenario.smallest.count),
+            };
+        }
+        self
     }
 }
 
@@ -124,12 +195,14 @@ impl Request {
     fn host(&self) -> Host {
         // A launched target inherits our limits.
         let whose = match &self.errand {
-            Errand::Watch(Watch { what: Watchee::Running { roots, .. }, .. }) => roots.first().copied(),
+            Errand::Watch(watch) => match &watch.what {
+                Watchee::Running { roots, .. } => roots.first().copied(),
+                Watchee::Command(_) => crate::target::identify(std::process::id()).ok(),
+            },
             Errand::Drive(script) => match script.target.origin {
                 Origin::AttachPid(pid) => crate::target::identify(pid).ok(),
                 Origin::AttachName(_) | Origin::Launch(_) => crate::target::identify(std::process::id()).ok(),
             },
-            Errand::Watch(_) => crate::target::identify(std::process::id()).ok(),
         };
         Host {
             kernel: sysinfo::System::kernel_version().unwrap_or_default(),

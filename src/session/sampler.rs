@@ -37,6 +37,15 @@ pub enum Look {
     Border,
 }
 
+/// What goes with a look: what the target tells of itself, and by which connections of ours.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Numbers that it exports.
+    pub gauges: BTreeMap<String, f64>,
+    /// Our ends of the connections that these came by: what they hold open in the target is ours.
+    pub own: OwnSockets,
+}
+
 /// What to do with the peak after a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peak {
@@ -47,7 +56,7 @@ pub enum Peak {
 }
 
 enum Command {
-    Look { look: Look, peak: Peak, gauges: BTreeMap<String, f64>, done: oneshot::Sender<()> },
+    Look { look: Look, peak: Peak, told: Told, done: oneshot::Sender<()> },
     Stop,
 }
 
@@ -85,9 +94,9 @@ impl Sampler {
     }
 
     /// Takes a closer look now and returns when it is recorded.
-    pub async fn look(&self, look: Look, peak: Peak, gauges: BTreeMap<String, f64>) {
+    pub async fn look(&self, look: Look, peak: Peak, told: Told) {
         let (done, seen) = oneshot::channel();
-        if self.commands.send(Command::Look { look, peak, gauges, done }).is_ok() {
+        if self.commands.send(Command::Look { look, peak, told, done }).is_ok() {
             // An error means that the sampler ended first: there is nothing more to wait for.
             let _ = seen.await;
         }
@@ -130,8 +139,8 @@ impl Reader {
         let mut next = Instant::now();
         loop {
             match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Command::Look { look, peak, gauges, done }) => {
-                    self.look(look, peak, gauges);
+                Ok(Command::Look { look, peak, told, done }) => {
+                    self.look(look, peak, told);
                     // The asker may have been interrupted meanwhile.
                     let _ = done.send(());
                 }
@@ -199,8 +208,13 @@ impl Reader {
         self.exact_cost = cost;
     }
 
-    fn look(&mut self, look: Look, peak: Peak, gauges: BTreeMap<String, f64>) {
+    fn look(&mut self, look: Look, peak: Peak, told: Told) {
+        let Told { gauges, own } = told;
         self.scan();
+        let (runtimes, _) = self.pace.spend(Use::Look, || self.watcher.runtimes());
+        for event in runtimes {
+            self.recorder.event(event);
+        }
         let mut sample = self.fast();
         self.watcher.tree(&mut sample);
         if look == Look::Full || self.settings.source == MemorySource::SmapsRollup {
@@ -211,7 +225,7 @@ impl Reader {
         let operations = sample.operations;
         self.hand_on(sample);
         if look == Look::Full || self.pace.allows(self.detail_cost, Use::Look) {
-            let (detail, cost) = self.pace.spend(Use::Look, || self.watcher.detail(&OwnSockets::default()));
+            let (detail, cost) = self.pace.spend(Use::Look, || self.watcher.detail(&own));
             self.detail_cost = cost;
             self.recorder.take(Record::Detail(Detail { at: self.recorder.now(), operations, gauges, ..detail }));
         } else if !gauges.is_empty() {

@@ -7,6 +7,7 @@ use super::pace::affordable_each;
 use super::request::{Watch, Watchee};
 use super::sampler::{Look, Peak, Sampler, Settings};
 use super::subject::Subject;
+use super::telling::Telling;
 use super::{Session, SessionError, until_broken, until_interrupted};
 use crate::probe::{ProbeError, Watcher};
 use crate::sample::{Border, Event, MemorySource, Stop, Tally};
@@ -38,6 +39,14 @@ impl Session<'_> {
                 fresh: self.request.launches(),
             });
         }
+        let counters = Arc::new(Counters::default());
+        let mut telling = match Telling::begin(&watch.exports, &subject, &self.recorder, &counters).await {
+            Ok(telling) => telling,
+            Err(error) => {
+                self.release(subject).await;
+                return Err(error);
+            }
+        };
         let scenario = self.request.plan().scenarios.first().map(|plan| plan.name.clone()).unwrap_or_default();
         let mut watcher = match Watcher::open(subject.roots()) {
             Ok(watcher) => watcher,
@@ -48,15 +57,17 @@ impl Session<'_> {
         let sampler = Sampler::start(
             watcher,
             Arc::clone(&self.recorder),
-            Arc::new(Counters::default()),
+            counters,
             self.live.latest.clone(),
             Settings { interval: self.request.interval, source },
         )?;
-        let stop = self.watch_until(watch.length, &subject, &sampler).await;
+        telling.listen();
+        let stop = self.watch_until(watch.length, &subject, &sampler, &telling).await;
+        telling.end(watch.plan.operations_from.as_ref()).await;
         if stop != Stop::TargetEnded {
-            sampler.look(Look::Full, Peak::Keep, std::collections::BTreeMap::new()).await;
+            sampler.look(Look::Full, Peak::Keep, telling.told()).await;
         }
-        self.recorder.mark(0, Border::ScenarioEnds { scenario, stop, tally: Tally::default() });
+        self.recorder.mark(telling.operations(), Border::ScenarioEnds { scenario, stop, tally: Tally::default() });
         let overhead = sampler.stop();
         self.add_overhead(&overhead);
         self.release(subject).await;
@@ -80,7 +91,13 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn watch_until(&self, length: Option<Duration>, subject: &Subject, sampler: &Sampler) -> Stop {
+    async fn watch_until(
+        &self,
+        length: Option<Duration>,
+        subject: &Subject,
+        sampler: &Sampler,
+        telling: &Telling,
+    ) -> Stop {
         let time_is_up = async {
             match length {
                 Some(length) => tokio::time::sleep(length).await,
@@ -90,7 +107,7 @@ impl Session<'_> {
         let looking = async {
             let mut look = Look::Full;
             loop {
-                sampler.look(look, Peak::Keep, std::collections::BTreeMap::new()).await;
+                sampler.look(look, Peak::Keep, telling.told()).await;
                 look = Look::Border;
                 tokio::time::sleep(LOOK_EVERY).await;
             }

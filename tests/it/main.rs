@@ -7,6 +7,8 @@
 //! - `kill_nine`: tidewatch itself is killed at random moments
 //! - `commands`: the smaller commands
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
+//! - `watching`: attach and run, with what the target counts itself
+//! - `presets`: quick, thorough and bounded runs
 //! - `reports`: reports made again are the same, and valid
 //! - `made_up_curves`: the judge on generated curves whose truth is known
 //! - `tidy`: the import table and the docs hold what they promise
@@ -23,7 +25,9 @@ mod guardian;
 mod kill_nine;
 mod made_up_curves;
 mod orchestrator;
+mod presets;
 mod reports;
 mod servers;
 mod support;
 mod tidy;
+mod watching;

@@ -143,3 +143,28 @@ fn watching_cuts_time_into_equal_windows() {
     }
     assert!(Curve::windowed(&Metric::Fds, MemorySource::Statm, &[]).points.is_empty());
 }
+
+#[test]
+fn operations_between_two_readings_of_a_gauge_rise_evenly() {
+    let tick = |at, operations| {
+        Record::Sample(Sample { at: Moment(at), operations, fds: Some(at / 1000), ..Sample::default() })
+    };
+    let reading = |at, operations| {
+        let gauges = [("done".to_owned(), 1.0)].into();
+        Record::Detail(Detail { at: Moment(at), operations, gauges, ..Detail::default() })
+    };
+    let records = [
+        tick(500_000, 0),
+        reading(1_000_000, 0),
+        tick(1_250_000, 0),
+        tick(1_750_000, 0),
+        reading(2_000_000, 100),
+        tick(2_500_000, 100),
+    ];
+    let along = |axis| {
+        let curve = Curve::windowed_along(&Metric::Fds, axis, MemorySource::Statm, &records);
+        curve.points.iter().map(|point| point.x).collect::<Vec<_>>()
+    };
+    assert_eq!(along(Axis::Operations), [0.0, 25.0, 75.0, 100.0]);
+    assert_eq!(along(Axis::Seconds), [0.0, 0.75, 1.25, 2.0]);
+}

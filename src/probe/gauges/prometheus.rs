@@ -34,6 +34,17 @@ pub(super) fn select(body: &str, names: &[String]) -> BTreeMap<String, f64> {
     sums
 }
 
+/// Every name that has a number, once, in order.
+pub(super) fn names(body: &str) -> Vec<String> {
+    let lines = body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let name = |line: &str| {
+        let name = &line[..line.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(line.len())];
+        series(&line[name.len()..]).map(|_| name.to_owned())
+    };
+    let found: std::collections::BTreeSet<String> = lines.filter_map(name).collect();
+    found.into_iter().collect()
+}
+
 impl<'a> Wanted<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let name = &text[..text.find('{').unwrap_or(text.len())];

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, StatusCode, header};
+use hyper::{Request, StatusCode, Version, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -50,6 +50,28 @@ enum Failure {
     Final(String),
 }
 
+/// What becomes of a connection after an answer. It must be known at once: a connection that the target is about to
+/// close is not to be taken off its descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Stays,
+    Closes,
+}
+
+impl After {
+    fn of<T>(answer: &hyper::Response<T>) -> Self {
+        let says = |word: &str| {
+            let headers = answer.headers().get_all(header::CONNECTION);
+            headers.iter().filter_map(|value| value.to_str().ok()).any(|text| text.to_ascii_lowercase().contains(word))
+        };
+        match answer.version() {
+            Version::HTTP_10 if !says("keep-alive") => Self::Closes,
+            _ if says("close") => Self::Closes,
+            _ => Self::Stays,
+        }
+    }
+}
+
 impl Scraper {
     /// A reader that connects at its first reading.
     pub fn new(source: GaugeSource) -> Self {
@@ -58,15 +80,35 @@ impl Scraper {
 
     /// Reads the gauges. Names that the target does not export are left out.
     pub async fn read(&mut self) -> Result<BTreeMap<String, f64>, ProbeError> {
+        let body = self.body().await?;
+        self.select(&body).map_err(|problem| self.failed(problem))
+    }
+
+    async fn body(&mut self) -> Result<Bytes, ProbeError> {
         let outcome = match tokio::time::timeout(TIMEOUT, self.fetch()).await {
-            Ok(Ok(body)) => self.select(&body),
-            Ok(Err(problem)) => Err(problem),
+            Ok(outcome) => outcome,
             Err(_) => Err(format!("no whole answer within {} s; is the target overloaded?", TIMEOUT.as_secs())),
         };
-        outcome.map_err(|problem| {
-            self.connection = None;
-            ProbeError::Gauges { address: self.source.shown(), problem }
+        outcome.map_err(|problem| self.failed(problem))
+    }
+
+    fn failed(&mut self, problem: String) -> ProbeError {
+        self.connection = None;
+        ProbeError::Gauges { address: self.source.shown(), problem }
+    }
+
+    /// The names of all numbers that the target exports, each once; for a message.
+    pub async fn names(&mut self) -> Result<Vec<String>, ProbeError> {
+        let body = self.body().await?;
+        Ok(match self.source.format {
+            GaugeFormat::Prometheus => prometheus::names(&String::from_utf8_lossy(&body)),
+            GaugeFormat::Json => Vec::new(),
         })
+    }
+
+    /// The address that is asked, for messages.
+    pub fn address(&self) -> String {
+        self.source.shown()
     }
 
     /// Connections that the target holds open for us: 1 while ours is kept, else 0.
@@ -89,8 +131,8 @@ impl Scraper {
     async fn fetch(&mut self) -> Result<Bytes, String> {
         if let Some(mut kept) = self.connection.take().filter(|connection| !connection.sender.is_closed()) {
             match kept.get(&self.source).await {
-                Ok(body) => {
-                    self.connection = Some(kept);
+                Ok((body, after)) => {
+                    self.connection = Some(kept).filter(|_| after == After::Stays);
                     return Ok(body);
                 }
                 // The target may close a quiet connection at any time; that is no failure of its gauges.
@@ -100,8 +142,8 @@ impl Scraper {
         }
         let mut fresh = Connection::open(&self.source).await?;
         match fresh.get(&self.source).await {
-            Ok(body) => {
-                self.connection = Some(fresh);
+            Ok((body, after)) => {
+                self.connection = Some(fresh).filter(|_| after == After::Stays);
                 Ok(body)
             }
             Err(Failure::Stale(problem) | Failure::Final(problem)) => Err(problem),
@@ -141,7 +183,7 @@ impl Connection {
         Ok(Self { sender, local, driver })
     }
 
-    async fn get(&mut self, source: &GaugeSource) -> Result<Bytes, Failure> {
+    async fn get(&mut self, source: &GaugeSource) -> Result<(Bytes, After), Failure> {
         let (host, path) = match &source.address {
             GaugeAddress::Tcp { authority, path } => (authority.as_str(), path),
             GaugeAddress::Unix { path, .. } => ("localhost", path),
@@ -157,9 +199,10 @@ impl Connection {
         if answer.status() != StatusCode::OK {
             return Err(Failure::Final(format!("the answer was {}, not 200 OK; check the path", answer.status())));
         }
+        let after = After::of(&answer);
         let body = Limited::new(answer.into_body(), MAX_BODY).collect().await;
         let body = body.map_err(|error| Failure::Final(format!("the answer broke off or passed 4 MiB ({error})")))?;
-        Ok(body.to_bytes())
+        Ok((body.to_bytes(), after))
     }
 }
 
@@ -216,6 +259,23 @@ mod tests {
         assert_eq!(scraper.local_address(), first);
         assert_eq!(scraper.read().await.expect("gauges after a close")["a"], 3.0);
         assert_ne!(scraper.local_address(), first);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_target_closes_after_its_answer_is_not_ours_to_count() {
+        let closing = |head: &str| format!("{head}\r\nContent-Length: 4\r\n\r\na 1\n");
+        for head in ["HTTP/1.0 200 OK", "HTTP/1.1 200 OK\r\nConnection: Close"] {
+            let mut scraper = tcp(vec![closing(head), closing(head)], GaugeFormat::Prometheus, &["a"]);
+            assert_eq!(scraper.read().await.expect("gauges")["a"], 1.0);
+            assert_eq!((scraper.connections(), scraper.local_address()), (0, None), "{head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_names_of_all_numbers_are_known() {
+        let body = "# HELP a x\na{k=\"1\"} 1\na{k=\"2\"} 2\nb_total 5\n";
+        let mut scraper = tcp(vec![ok(body)], GaugeFormat::Prometheus, &[]);
+        assert_eq!(scraper.names().await.expect("names"), ["a", "b_total"]);
     }
 
     #[tokio::test]

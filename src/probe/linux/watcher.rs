@@ -14,6 +14,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::files::{FdCount, Files, LINE, ProcRoot};
 use super::member::{Member, Standing, Unread};
+use super::runtime::Runtimes;
 use super::tree::{Kinship, Tree};
 use super::{cgroup, descriptors, memory, smaps, tasks};
 use crate::probe::missing::MissingLog;
@@ -38,6 +39,7 @@ pub struct Watcher {
     missing: MissingLog,
     /// Ports that some socket of the target's namespace has listened on since the start.
     listened: BTreeSet<u16>,
+    runtimes: Runtimes,
 }
 
 impl Watcher {
@@ -76,6 +78,7 @@ impl Watcher {
             text: Vec::with_capacity(16 * 1024),
             missing: MissingLog::default(),
             listened: BTreeSet::new(),
+            runtimes: Runtimes::default(),
         })
     }
 
@@ -95,6 +98,12 @@ impl Watcher {
         self.members.clear();
         self.members.extend(self.tree.members.iter().map(|member| member.process));
         events
+    }
+
+    /// The managed runtimes of members that were not told of yet. Few processes are looked at in one go, each a few
+    /// times.
+    pub fn runtimes(&mut self) -> Vec<Event> {
+        self.runtimes.look(&self.proc, &self.tree.members)
     }
 
     /// The living processes of the tree as of the last scan.

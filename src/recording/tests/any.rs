@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::sample::{
     Border, Cgroup, Descriptors, Detail, Ending, Event, FdKind, FdTarget, How, Mappings, Mark, Memory, MemorySource,
-    Metric, Moment, Named, Phase, Process, ProcessMemory, Record, Sample, Stop, Tally, TreeCounts,
+    Metric, Moment, Named, Phase, Process, ProcessMemory, Record, Runtime, Sample, Stop, Tally, TreeCounts,
 };
 
 fn text() -> impl Strategy<Value = String> {
@@ -110,7 +110,14 @@ fn any_detail() -> impl Strategy<Value = Detail> {
 
 fn any_stop() -> impl Strategy<Value = Stop> {
     prop_oneof![
-        prop::sample::select(vec![Stop::Decided, Stop::Spent, Stop::Errors, Stop::TargetEnded, Stop::Interrupted]),
+        prop::sample::select(vec![
+            Stop::Decided,
+            Stop::Spent,
+            Stop::OutOfTime,
+            Stop::Errors,
+            Stop::TargetEnded,
+            Stop::Interrupted
+        ]),
         text().prop_map(|reason| Stop::Failed { reason }),
     ]
 }
@@ -164,6 +171,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         (process(), text()).prop_map(|(process, command)| Event::Appeared { process, command }),
         process().prop_map(|process| Event::Vanished { process }),
         (metric, text()).prop_map(|(metric, reason)| Event::Missing { metric, reason }),
+        (process(), prop::sample::select(vec![Runtime::Jvm, Runtime::Node, Runtime::Python, Runtime::Go]))
+            .prop_map(|(process, runtime)| Event::Runtime { process, runtime }),
         Just(Event::PeakReset),
         any::<u64>().prop_map(|dropped| Event::Thinned { dropped }),
         text().prop_map(|text| Event::Note { text }),

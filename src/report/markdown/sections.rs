@@ -25,7 +25,7 @@ pub(super) fn findings(out: &mut Document, report: &Report) {
         let rows: Vec<Vec<String>> = suspects.iter().flat_map(rows).collect();
         out.table(&columns, &rows);
     }
-    let undecided = story::undecided(&report.gate);
+    let undecided = story::undecided(report);
     if !undecided.is_empty() {
         out.block("Not decided:");
         out.list(undecided.iter().map(|sentence| escaped(sentence)));
@@ -137,6 +137,11 @@ pub(super) fn not_seen(out: &mut Document, report: &Report) {
         "A cap beyond what was tried looks like a leak, and a leak that reuses freed memory like none: \
          the verdicts hold for what this run tried, and for its time.",
     );
+    let limits = terminal::limit_sentences(report);
+    if !limits.is_empty() {
+        out.block("What limits the verdicts:");
+        out.list(limits.iter().map(|sentence| escaped(sentence)));
+    }
     let notes = terminal::note_sentences(report);
     if !notes.is_empty() {
         out.block("Noted during the run:");

@@ -8,7 +8,7 @@ use crate::report::escape::plain;
 use crate::report::sparkline::{Glyphs, sparkline};
 use crate::report::table::{Cell, Column, Table, verdict_style};
 use crate::report::{Report, story, words};
-use crate::sample::Metric;
+use crate::sample::{Metric, Shape};
 
 /// How many quiet metrics stand beside the private memory of a scenario.
 const QUIET_ROWS: usize = 1;
@@ -18,7 +18,11 @@ const CURVE: usize = 8;
 /// The rows of a scenario: what grows or rose and is not decided, what else has a threshold, and private memory.
 pub(in crate::report) fn interesting<'a>(finding: &'a ScenarioFinding, gate: &Gate) -> Vec<&'a Growth> {
     let asked = |metric: &Metric| gate.checks.iter().any(|c| c.metric == *metric && c.scenario == finding.plan.name);
-    let gated = |growth: &&Growth| Metric::GATED.contains(&growth.metric) || asked(&growth.metric);
+    // The gauges of a watch were named one by one: whoever did wants to see them.
+    let named =
+        |metric: &Metric| matches!((metric, finding.plan.shape), (Metric::Gauge(_), Shape::Watch | Shape::Counted));
+    let gated =
+        |growth: &&Growth| Metric::GATED.contains(&growth.metric) || asked(&growth.metric) || named(&growth.metric);
     let loud = |growth: &&Growth| match growth.verdict {
         Verdict::Unbounded => true,
         Verdict::Inconclusive => growth.suspected || growth.growth() > 0.0,

@@ -4,8 +4,8 @@ use super::layout::Page;
 use crate::exit::ExitCode;
 use crate::growth::Verdict;
 use crate::recording::Mode;
-use crate::report::{Report, Written, words};
-use crate::sample::{Border, Event, Mark, MemorySource, Metric, Record, Shape, Stop, Tally};
+use crate::report::{Report, Written, more, told, words};
+use crate::sample::{Border, Effort, Event, Mark, MemorySource, Metric, Plan, Record, Shape, Stop, Tally};
 
 /// How the target ended, where tidewatch did not end it.
 pub(super) fn endings(page: &mut Page, report: &Report) {
@@ -69,6 +69,23 @@ fn of_tally(name: &str, tally: &Tally) -> Vec<String> {
         ));
     }
     sentences
+}
+
+/// What limits the verdicts by the nature of the target or of the watch.
+pub(super) fn limits_of_the_verdicts(page: &mut Page, report: &Report) {
+    let limits = limit_sentences(report);
+    if limits.is_empty() {
+        return;
+    }
+    page.heading("What limits the verdicts");
+    for sentence in limits {
+        page.item("  ", &sentence);
+    }
+}
+
+/// A sentence for each managed runtime, and for a watch without a scenario.
+pub(in crate::report) fn limit_sentences(report: &Report) -> Vec<String> {
+    told::watches(report).into_iter().chain(told::runtimes(report)).collect()
 }
 
 /// Numbers that could not be read, and what the recording lacks.
@@ -174,7 +191,9 @@ pub(in crate::report) fn next_steps(report: &Report) -> Vec<String> {
     if exit == ExitCode::Target && report.recording.header.launched {
         steps.push("read what the target wrote: its output is in the run's folder".to_owned());
     }
-    steps.extend(report.findings.scenarios.iter().filter_map(longer));
+    let plan = &report.recording.header.plan;
+    steps.extend(report.findings.scenarios.iter().filter_map(told::next_step));
+    steps.extend(report.findings.scenarios.iter().filter_map(|finding| longer(plan, finding)));
     steps.truncate(4);
     if exit == ExitCode::Crossed {
         steps
@@ -184,29 +203,30 @@ pub(in crate::report) fn next_steps(report: &Report) -> Vec<String> {
 }
 
 /// How much longer a scenario has to run for its open verdicts.
-fn longer(finding: &crate::attribution::ScenarioFinding) -> Option<String> {
+fn longer(plan: &Plan, finding: &crate::attribution::ScenarioFinding) -> Option<String> {
     let name = &finding.plan.name;
     let open = finding.growths.iter().filter(|growth| growth.verdict == Verdict::Inconclusive);
-    let more = open.filter(|growth| Metric::GATED.contains(&growth.metric)).filter_map(|g| g.more_cycles).max()?;
+    let open = open.filter(|growth| Metric::GATED.contains(&growth.metric));
+    let longest = open.filter(|growth| growth.more_cycles.is_some()).max_by_key(|growth| growth.more_cycles)?;
+    let more = longest.more_cycles?;
+    let time = more::seconds(finding, longest).map(words::seconds);
+    let about = time.as_ref().map(|time| format!(" (about {time})")).unwrap_or_default();
     match (finding.plan.shape, &finding.stop) {
         (_, Some(Stop::TargetEnded | Stop::Errors | Stop::Failed { .. })) => None,
-        (Shape::Watch, _) => {
-            let window = finding.growths.iter().find_map(window_seconds)?;
-            Some(format!("watch {} longer (--for): that should decide", words::seconds(window * f64::from(more))))
-        }
+        (Shape::Watch | Shape::Counted, _) => Some(format!("watch {} longer (--for): that should decide", time?)),
         _ if more > 4 * finding.plan.load.max_cycles => Some(format!(
-            "{name} would need {} more cycles to decide everything: raise its rate, or its `smallest`",
+            "{name} would need {} more cycles{about} to decide everything: raise its rate, or its `smallest`",
             crate::units::show_count(f64::from(more))
         )),
+        (_, Some(Stop::OutOfTime)) => {
+            Some(format!("give {name} more time (--max-time): {more} more cycles{about} should decide"))
+        }
+        _ if plan.effort == Effort::Quick => {
+            Some(format!("run {name} without --quick: {more} more cycles{about} should decide"))
+        }
         _ => {
             let most = finding.plan.load.max_cycles;
-            Some(format!("run {name} longer: {more} more cycles should decide (cycles.max is {most} now)"))
+            Some(format!("run {name} longer: {more} more cycles{about} should decide (cycles.max is {most} now)"))
         }
     }
-}
-
-fn window_seconds(growth: &crate::growth::Growth) -> Option<f64> {
-    let (first, last) = (growth.floors.first()?, growth.floors.last()?);
-    let windows = last.cycle.checked_sub(first.cycle).filter(|&n| n > 0)?;
-    Some((last.t - first.t) / f64::from(windows))
 }

@@ -46,6 +46,7 @@ pub async fn run(scenario: &Scenario, surroundings: &Surroundings, stage: &impl 
         biased;
         () = stage.interrupted() => Stop::Interrupted,
         () = stage.target_ended() => Stop::TargetEnded,
+        () = stage.time_over() => Stop::OutOfTime,
         stop = course.cycles() => stop,
     };
     if matches!(stop, Stop::Errors | Stop::Failed { .. })
@@ -95,15 +96,20 @@ impl<S: Stage> Course<'_, S> {
             self.settle().await;
             let enough = cycle >= scenario.min_cycles
                 && scenario.min_operations.is_none_or(|operations| self.ground.counted() >= operations);
-            if self.stage.cycle_done(cycle).await == Go::Decided && enough {
-                self.stage.closing().await;
-                self.finish().await;
-                return Stop::Decided;
+            match self.stage.cycle_done(cycle).await {
+                Go::Decided if enough => return self.over(Stop::Decided).await,
+                Go::OutOfTime => return self.over(Stop::OutOfTime).await,
+                Go::Decided | Go::On => {}
             }
         }
+        self.over(Stop::Spent).await
+    }
+
+    /// All cycles are done.
+    async fn over(&mut self, stop: Stop) -> Stop {
         self.stage.closing().await;
         self.finish().await;
-        Stop::Spent
+        stop
     }
 
     async fn begin(&self, phase: Phase, cycle: u32) {

@@ -47,6 +47,11 @@ pub trait Stage: Send + Sync {
     /// Resolves when the target has ended. May be asked more than once.
     fn target_ended(&self) -> impl Future<Output = ()> + Send;
 
+    /// Resolves when the scenario's time is over, whatever it is at; never where it has no bound.
+    fn time_over(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Resolves when the user interrupts. May be asked more than once.
     fn interrupted(&self) -> impl Future<Output = ()> + Send;
 }
@@ -58,6 +63,8 @@ pub enum Go {
     On,
     /// Everything is decided.
     Decided,
+    /// Another cycle would not end within its time.
+    OutOfTime,
 }
 
 /// Numbers that change while a scenario runs; anybody may read them at any time.

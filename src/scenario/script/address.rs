@@ -85,7 +85,7 @@ fn host(authority: &str) -> String {
 }
 
 /// Whether a host name means this machine whatever a name server says.
-fn is_here(host: &str) -> bool {
+pub fn is_here(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback() || ip.is_unspecified())

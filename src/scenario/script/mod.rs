@@ -25,6 +25,7 @@ mod target;
 mod thresholds;
 mod wording;
 
+pub use address::is_here;
 pub use decide::too_short;
 pub use dry_run::{DryRun, DryScenario, Span, describe};
 pub use problem::{Problem, ScriptError};
@@ -150,6 +151,7 @@ impl File<'_> {
             memory_limit,
             seed: seed?,
             inconclusive: Inconclusive::default(),
+            ..Plan::default()
         };
         let mut vars = self.vars.clone();
         vars.extend(given.clone());

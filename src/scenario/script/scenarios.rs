@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::reader::{Item, Table};
 use super::steps::{Session, Surroundings, leave, opening, step, steps};
 use super::wording;
-use crate::sample::{LoadPlan, PAST_CAP, ProductionRate, ScenarioPlan, Shape, Smallest};
+use crate::sample::{BeforeSettle, LoadPlan, PAST_CAP, ProductionRate, ScenarioPlan, Shape, Smallest};
 use crate::scenario::template::Known;
-use crate::scenario::{Leave, Load, Opening, Pace, Scenario, Work};
+use crate::scenario::{Leave, Load, Opening, Pace, Scenario, Step, Work};
 use crate::units::Unit;
 
 const SHAPES: [(&str, Shape); 5] = [
@@ -63,7 +63,7 @@ pub(super) fn scenario(table: &Table<'_>, known: &Known, near: &Surroundings<'_>
         shape,
         subsystem: subsystem.map(str::to_owned),
         steps: wording::work(&work),
-        load: length.plan(pace, shape),
+        load: LoadPlan { before_settle: settling(before_settle.as_ref()), ..length.plan(pace, shape) },
         smallest,
         expect_cap,
         thresholds: Vec::new(),
@@ -88,6 +88,10 @@ pub(super) fn scenario(table: &Table<'_>, known: &Known, near: &Surroundings<'_>
 /// The cap that may lie before so many operations: nothing is called endless before they are done.
 fn cap_before(min_operations: u64) -> u64 {
     (min_operations as f64 / PAST_CAP) as u64
+}
+
+fn settling(step: Option<&Step>) -> BeforeSettle {
+    if step.is_some() { BeforeSettle::Step } else { BeforeSettle::Nothing }
 }
 
 fn name(item: &Item<'_>) -> Option<String> {
@@ -141,7 +145,7 @@ fn work(table: &Table<'_>, shape: Shape, known: &mut Known, near: &Surroundings<
             let close = leave_word(table, "close", &LEAVES[..2], open.as_ref());
             Some(Work::Churn { open: open?, uses, close: close? })
         }
-        Shape::Idle | Shape::Watch => Some(Work::Idle),
+        Shape::Idle | Shape::Watch | Shape::Counted => Some(Work::Idle),
     }
 }
 
@@ -221,6 +225,7 @@ impl Length {
             settle_s: self.settle.as_secs_f64(),
             min_cycles: self.min_cycles,
             max_cycles: self.max_cycles,
+            ..LoadPlan::default()
         }
     }
 }

@@ -1,0 +1,125 @@
+//! What limits a verdict by the nature of the target or of the watch: a managed runtime, load that nobody counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Report, words};
+use crate::attribution::ScenarioFinding;
+use crate::growth::{Axis, Verdict};
+use crate::sample::{BeforeSettle, Event, Metric, Record, Runtime, Shape};
+use crate::units::show_count;
+
+/// Scenarios named in a sentence; of more, only their number is told.
+const MOST_NAMES: usize = 3;
+
+/// What is to be said of the managed runtimes of a run: one sentence for scenarios of the same kind.
+pub(super) fn runtimes(report: &Report) -> Vec<String> {
+    let passages = report.recording.passages();
+    let mut groups = BTreeMap::<(BTreeSet<Runtime>, bool), Vec<&ScenarioFinding>>::new();
+    for (passage, finding) in passages.iter().zip(&report.findings.scenarios) {
+        let runtimes: BTreeSet<Runtime> = passage.records.iter().filter_map(runtime).collect();
+        if !runtimes.is_empty() {
+            let forced = finding.plan.load.before_settle == BeforeSettle::Step;
+            groups.entry((runtimes, forced)).or_default().push(finding);
+        }
+    }
+    groups.iter().map(|((runtimes, forced), findings)| managed(runtimes, *forced, findings)).collect()
+}
+
+fn runtime(record: &Record) -> Option<Runtime> {
+    match record {
+        Record::Event { event: Event::Runtime { runtime, .. }, .. } => Some(*runtime),
+        _ => None,
+    }
+}
+
+fn managed(runtimes: &BTreeSet<Runtime>, forced: bool, findings: &[&ScenarioFinding]) -> String {
+    let names: Vec<String> = runtimes.iter().map(|runtime| runtime.name().to_owned()).collect();
+    let what = format!("{}: private memory of a managed runtime ({})", scenarios(findings), words::listed(&names));
+    let waits = runtimes.iter().any(|runtime| runtime.waits_for_collector());
+    let found = sensitivity(findings).map(|least| format!("; {least}")).unwrap_or_default();
+    let step = match findings.iter().all(|finding| matches!(finding.plan.shape, Shape::Watch | Shape::Counted)) {
+        true => "`before_settle` in a scenario file",
+        false => "`before_settle`",
+    };
+    match (forced, waits) {
+        (true, _) => format!("{what}, `before_settle` done before each settle phase{found}"),
+        (false, true) => format!(
+            "{what}, collections not forced: garbage counts as kept until one runs, so that growth without end is told \
+             only behind three collections that were seen; {step} can force one{found}"
+        ),
+        (false, false) => format!(
+            "{what}, collections not forced: most garbage is freed at once, the rest counts as kept until one runs; \
+             {step} can force one{found}"
+        ),
+    }
+}
+
+fn scenarios(findings: &[&ScenarioFinding]) -> String {
+    if findings.len() > MOST_NAMES {
+        return words::counted(findings.len(), "scenario");
+    }
+    words::listed(&findings.iter().map(|finding| finding.plan.name.clone()).collect::<Vec<_>>())
+}
+
+/// From which growth on private memory would have been found; the worst of several scenarios with the same axis.
+fn sensitivity(findings: &[&ScenarioFinding]) -> Option<String> {
+    let least = |axis: Axis| {
+        let growths = findings.iter().filter_map(|finding| finding.growth(&Metric::Private));
+        let figures = growths.filter(|growth| growth.axis == axis).filter_map(|growth| growth.sensitivity);
+        figures.filter(|figure| figure.is_finite()).reduce(f64::max)
+    };
+    let told: Vec<String> = [Axis::Operations, Axis::Seconds]
+        .into_iter()
+        .filter_map(|axis| {
+            let amount = Metric::Private.unit().show(least(axis)?);
+            Some(format!("{amount} {}", words::per(axis)))
+        })
+        .collect();
+    (!told.is_empty()).then(|| format!("growth is found from {} on (a fit, ±30 %)", words::listed(&told)))
+}
+
+/// What a watch without a scenario can tell and cannot.
+pub(super) fn watches(report: &Report) -> Vec<String> {
+    report.findings.scenarios.iter().filter_map(|finding| watch(report, finding)).collect()
+}
+
+fn watch(report: &Report, finding: &ScenarioFinding) -> Option<String> {
+    match finding.plan.shape {
+        Shape::Watch if rises(finding) => Some(
+            "this is growth over time at the load that happened: what rises may have risen because the load did, and \
+             nothing can be said per operation"
+                .into(),
+        ),
+        Shape::Watch => Some(
+            "these are verdicts at the load that happened: whether there was any, and how much, is not known".into(),
+        ),
+        Shape::Counted => {
+            let from = report.recording.header.plan.operations_from.as_ref();
+            let from = from.map(|from| format!(" that {from} counted")).unwrap_or_default();
+            let operations = match finding.operations {
+                1 => "1 operation".to_owned(),
+                n => format!("{} operations", show_count(n as f64)),
+            };
+            Some(format!(
+                "growth is told for the {operations}{from}; what grows with time alone is spread over them, and other \
+                 work of the target too"
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Whether anything that is gated grows, or may.
+fn rises(finding: &ScenarioFinding) -> bool {
+    let growths = finding.growths.iter().filter(|growth| Metric::GATED.contains(&growth.metric));
+    growths.into_iter().any(|growth| growth.verdict == Verdict::Unbounded || growth.suspected)
+}
+
+/// What to do next where a watch saw growth over time.
+pub(super) fn next_step(finding: &ScenarioFinding) -> Option<String> {
+    (finding.plan.shape == Shape::Watch && rises(finding)).then(|| {
+        "tell growth per operation from a rise of the load: count operations with --ops-from gauge:NAME or \
+         log:FILE:REGEX, or drive the target by a scenario file (tidewatch init)"
+            .into()
+    })
+}
