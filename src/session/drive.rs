@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use super::build::build;
 use super::conductor::Conductor;
 use super::gauges::{Gauges, render_once};
-use super::ready::until_ready;
+use super::ready::{free_port, until_ready};
 use super::sampler::{Look, Peak, Sampler, Settings};
 use super::subject::Subject;
 use super::watching::{END_KNOWN_WITHIN, memory_source};
@@ -20,7 +20,7 @@ use crate::sample::{Border, Ending, Event, MemorySource, Metric, Process, Shape,
 use crate::scenario::drivers::StdioChannel;
 use crate::scenario::engine::{self, Counters, Surroundings};
 use crate::scenario::template::{Fixed, Template};
-use crate::scenario::{Opening, Origin, Restart, Scenario, Script, Work};
+use crate::scenario::{Opening, Origin, Port, Restart, Scenario, Script, Work};
 use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
 
 /// Texts shorter than this are no secrets, and would be found everywhere.
@@ -105,6 +105,9 @@ impl Session<'_> {
 
     async fn start(&self, script: &Script, scenario: &Scenario, index: usize) -> Result<Up, SessionError> {
         let mut fixed = script.fixed.clone();
+        if script.target.port == Port::Free {
+            fixed.captures.insert("port".into(), free_port()?.to_string());
+        }
         let (mut subject, command) = match &script.target.origin {
             Origin::Launch(argv) => {
                 let spec = self.launch_spec(script, scenario, argv, &fixed, index)?;

@@ -1,6 +1,7 @@
 //! The project's own chores. `cargo xtask help` lists them.
 
 mod needs;
+mod servers;
 mod soak;
 mod test;
 
@@ -11,9 +12,10 @@ use anyhow::{Context as _, Result, bail};
 
 const HELP: &str = "\
 cargo xtask test            install what the tests need, then check format, lints and docs, and run every test
-cargo xtask soak [PART..]   the long matrices: none, all, single-leaks, renamed, kills [default: every part];
+cargo xtask soak [PART..]   the long matrices: none, all, single-leaks, renamed, kills, servers
+                            [default: every part];
                             --jobs=N runs N checks at once
-cargo xtask needs           install what the tests need, or name it
+cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask help            this text";
 
 fn main() -> ExitCode {
@@ -22,7 +24,8 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::run(),
         ["soak", parts @ ..] => soak::run(parts),
-        ["needs"] => needs::meet(),
+        ["needs"] => needs::meet(needs::Set::Tests),
+        ["needs", "soak"] => needs::meet(needs::Set::Soak),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())
