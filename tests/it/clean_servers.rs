@@ -123,8 +123,8 @@ fn nginx_fills_its_zone() {
 fn a_python_server_fills_its_cache() {
     let mut python = check("python-lru", &[("pages", 4_000)], |_| ());
     let entries = records(python.out.path()).iter().rev().find_map(|one| one["gauges"]["entries"].as_f64());
-    python.expect(entries == Some(2000.0), || format!("the cache holds {entries:?} entries, not 2,000"));
-    python.rose("pages", "private", 3e6, 12e6);
+    python.expect(entries == Some(1000.0), || format!("the cache holds {entries:?} entries, not 1,000"));
+    python.rose("pages", "private", 1.5e6, 12e6);
     python.done();
 }
 

@@ -93,7 +93,7 @@ fn mistakes_at_the_top_are_named_with_their_place() {
         ),
         (
             ok.replace("port = 80", "port = \"free\"\nbuild = [\"cc\", \"{{ port }}\"]"),
-            "4:16: unknown variable `port` in a template",
+            "4:16: `port` has no value: give `port = N` in [target]",
         ),
         (
             ok.replace("port = 80", "memory_limit = \"5Q\"\nport = 80"),
