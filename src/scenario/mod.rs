@@ -61,6 +61,8 @@ pub struct TargetSpec {
     pub build: Option<Vec<Template>>,
     /// How the target comes about.
     pub origin: Origin,
+    /// On which port it listens, as far as that is known before it is ready.
+    pub port: Port,
     /// Where build and launch run: absolute.
     pub cwd: PathBuf,
     /// Variables added to its environment.
@@ -69,6 +71,17 @@ pub struct TargetSpec {
     pub ready: Ready,
     /// Whether each scenario gets a fresh target.
     pub restart: Restart,
+}
+
+/// The port of a target, before its ready pattern may have told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Not known.
+    Unknown,
+    /// This one.
+    Fixed(u16),
+    /// One that nobody uses, chosen anew at each launch.
+    Free,
 }
 
 /// How the target comes about.

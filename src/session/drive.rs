@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::build::build;
 use super::conductor::Conductor;
 use super::gauges::{Gauges, render_once};
-use super::ready::until_ready;
+use super::ready::{free_port, until_ready};
 use super::sampler::{Look, Peak, Sampler, Settings};
 use super::subject::Subject;
 use super::time_bound::{TimeBound, TimeLeft};
@@ -22,7 +22,7 @@ use crate::sample::{Border, Ending, Event, MemorySource, Metric, Process, Shape,
 use crate::scenario::drivers::StdioChannel;
 use crate::scenario::engine::{self, Counters, Surroundings};
 use crate::scenario::template::{Fixed, Template};
-use crate::scenario::{Opening, Origin, Restart, Scenario, Script, Work};
+use crate::scenario::{Opening, Origin, Port, Restart, Scenario, Script, Work};
 use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
 
 /// How long a jittered load may be, in tenths of what the file says.
@@ -122,6 +122,9 @@ impl Session<'_> {
 
     async fn start(&self, script: &Script, scenario: &Scenario, index: usize) -> Result<Up, SessionError> {
         let mut fixed = script.fixed.clone();
+        if script.target.port == Port::Free {
+            fixed.captures.insert("port".into(), free_port()?.to_string());
+        }
         let (mut subject, command) = match &script.target.origin {
             Origin::Launch(argv) => {
                 let spec = self.launch_spec(script, scenario, argv, &fixed, index)?;

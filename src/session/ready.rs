@@ -1,4 +1,4 @@
-//! When a target counts as started.
+//! When a target counts as started, and on which port it can be.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +20,15 @@ use crate::target::{Stream, wait_for_line};
 
 /// Time between two tries to reach a target that is starting.
 const RETRY_EVERY: Duration = Duration::from_millis(50);
+
+/// A port of 127.0.0.1 that nobody uses. Another program may still take it before the target does: a target that
+/// chooses its own port and prints it is safer.
+pub fn free_port() -> Result<u16, SessionError> {
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr());
+    port.map(|address| address.port()).map_err(|error| {
+        SessionError::NotReady(format!("no free port for [target] port = \"free\" was found on 127.0.0.1: {error}"))
+    })
+}
 
 /// Waits until the target is ready; the named groups of the pattern that matched, if there is one.
 pub async fn until_ready(

@@ -181,10 +181,14 @@ impl Reader {
         let mut sample = Sample {
             at: self.recorder.now(),
             operations: self.counters.operations.load(Ordering::Relaxed),
-            own_connections: self.counters.own_connections.load(Ordering::Relaxed),
             ..Sample::default()
         };
+        // A connection may come or go while the descriptors are counted. It is taken off only if it was held before and
+        // after: else a cycle would have a floor that no moment had.
+        let own = || self.counters.own_connections.load(Ordering::Relaxed);
+        let before = own();
         self.watcher.sample(&mut sample);
+        sample.own_connections = before.min(own());
         self.overhead.fast_us += start.elapsed().as_micros() as u64;
         self.overhead.ticks += 1;
         sample

@@ -3,6 +3,7 @@
 //! - `guardian`: what is launched ends, whatever way its parent ends
 //! - `demo`: the first command that a new user runs
 //! - `orchestrator`: every system of the fixture service, leaking and fixed
+//! - `clean_servers`: real servers driven by scenarios, each found clean
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
 //! - `kill_nine`: tidewatch itself is killed at random moments
 //! - `commands`: the smaller commands
@@ -17,6 +18,7 @@
 #![expect(clippy::print_stdout, reason = "a long test says what it did")]
 
 mod bad_input;
+mod clean_servers;
 mod commands;
 #[path = "../curves/mod.rs"]
 mod curves;

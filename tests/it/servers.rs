@@ -115,7 +115,7 @@ fn commands(port: &str) -> f64 {
 }
 
 /// One number of redis' own account.
-fn info(port: &str, name: &str) -> Option<f64> {
+pub fn info(port: &str, name: &str) -> Option<f64> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port.parse().ok()?)).ok()?;
     stream.write_all(b"INFO\r\nQUIT\r\n").ok()?;

@@ -2,6 +2,7 @@
 
 mod false_alarms;
 mod needs;
+mod servers;
 mod soak;
 mod test;
 
@@ -12,12 +13,13 @@ use anyhow::{Context as _, Result, bail};
 
 const HELP: &str = "\
 cargo xtask test            install what the tests need, then check format, lints and docs, and run every test
-cargo xtask soak [PART..]   the long matrices: none, all, single-leaks, renamed, kills [default: every part];
+cargo xtask soak [PART..]   the long matrices: none, all, single-leaks, renamed, kills, servers
+                            [default: every part];
                             --jobs=N runs N checks at once
 cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 500 of each other one;
                             fails on a false alarm. Words: CLEAN --leaking N --from SEED --class NAME;
                             --class NAME --seed N prints one curve
-cargo xtask needs           install what the tests need, or name it
+cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask help            this text";
 
 fn main() -> ExitCode {
@@ -27,7 +29,8 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["soak", parts @ ..] => soak::run(parts),
         ["false-alarms", words @ ..] => false_alarms::run(words),
-        ["needs"] => needs::meet(),
+        ["needs"] => needs::meet(needs::Set::Tests),
+        ["needs", "soak"] => needs::meet(needs::Set::Soak),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

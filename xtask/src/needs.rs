@@ -1,45 +1,67 @@
-//! Programs that the tests start: real servers and runtimes, from Debian's packages where that may be.
+//! Programs that the tests and the long matrices start: real servers and runtimes, from Debian's packages where that
+//! may be.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-/// A program that tests start, and the Debian package that holds it.
+/// What is to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// The tests.
+    Tests,
+    /// The long matrices: they need what the tests need, and more.
+    Soak,
+}
+
+/// A program that is started, the Debian package that holds it, and by whom it is started first.
 struct Need {
     programs: &'static [&'static str],
     package: &'static str,
+    set: Set,
 }
 
-const NEEDS: [Need; 5] = [
-    Need { programs: &["redis-server"], package: "redis-server" },
-    Need { programs: &["redis-benchmark"], package: "redis-tools" },
-    Need { programs: &["/usr/lib/postgresql/*/bin/postgres", "postgres"], package: "postgresql" },
-    Need { programs: &["python3"], package: "python3" },
-    Need { programs: &["wrk"], package: "wrk" },
+const NEEDS: [Need; 10] = [
+    Need { programs: &["redis-server"], package: "redis-server", set: Set::Tests },
+    Need { programs: &["redis-benchmark"], package: "redis-tools", set: Set::Tests },
+    Need { programs: &["/usr/lib/postgresql/*/bin/postgres", "postgres"], package: "postgresql", set: Set::Tests },
+    Need { programs: &["python3"], package: "python3", set: Set::Tests },
+    Need { programs: &["wrk"], package: "wrk", set: Set::Tests },
+    Need { programs: &["nginx", "/usr/sbin/nginx"], package: "nginx", set: Set::Tests },
+    Need { programs: &["memcached"], package: "memcached", set: Set::Soak },
+    Need { programs: &["javac"], package: "default-jdk-headless", set: Set::Soak },
+    Need { programs: &["node"], package: "nodejs", set: Set::Soak },
+    Need { programs: &["cc"], package: "gcc", set: Set::Soak },
 ];
 
 /// Installs what is missing where that may be (root on Debian), else names it and fails.
-pub fn meet() -> Result<()> {
-    let missing: Vec<&str> = NEEDS.iter().filter(|need| !need.is_met()).map(|need| need.package).collect();
+pub fn meet(set: Set) -> Result<()> {
+    let missing = missing(set);
     if missing.is_empty() {
         return Ok(());
     }
     let by_hand = format!("apt-get install {}", missing.join(" "));
     if !may_install() {
-        bail!("the tests need programs that are not here; as root: {by_hand}");
+        bail!("programs are needed that are not here; as root: {by_hand}");
     }
     println!("+ {by_hand}");
     // Package lists may be missing altogether on a new machine; an update that fails shows in the install.
     let _ = apt(&["update"]);
     if !apt(&[&["install", "--yes", "--no-install-recommends"], missing.as_slice()].concat()) {
-        bail!("could not install what the tests need; try by hand: {by_hand}");
+        bail!("could not install what is needed; try by hand: {by_hand}");
     }
-    let still: Vec<&str> = NEEDS.iter().filter(|need| !need.is_met()).map(|need| need.package).collect();
+    let still = self::missing(set);
     if !still.is_empty() {
         bail!("installed, but still not found: {}", still.join(" "));
     }
     Ok(())
+}
+
+/// The packages of programs that are not here.
+fn missing(set: Set) -> Vec<&'static str> {
+    let wanted = NEEDS.iter().filter(|need| set == Set::Soak || need.set == Set::Tests);
+    wanted.filter(|need| !need.is_met()).map(|need| need.package).collect()
 }
 
 impl Need {

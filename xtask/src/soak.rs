@@ -25,7 +25,7 @@ const LEAKS: [(&str, &str); 10] = [
     ("connections", "Database connections"),
 ];
 
-const PARTS: [&str; 5] = ["none", "all", "single-leaks", "renamed", "kills"];
+const PARTS: [&str; 6] = ["none", "all", "single-leaks", "renamed", "kills", "servers"];
 
 /// One check of the orchestrator and what it has to name.
 struct Check {
@@ -45,6 +45,9 @@ pub fn run(words: &[&str]) -> Result<()> {
         println!("{:<28} {:>4} {:>8}  {:<7} named as growing without end", "run", "exit", "seconds", "");
     }
     let mut failures = carry_out(checks, jobs);
+    if wanted("servers") {
+        failures.extend(crate::servers::run(jobs)?);
+    }
     if wanted("kills") {
         // The test's own story, fifty times.
         let status = Command::new("cargo")
@@ -150,7 +153,7 @@ impl Check {
 }
 
 /// The subsystems with a row that grows without end.
-fn named(summary: &Value) -> BTreeSet<String> {
+pub(crate) fn named(summary: &Value) -> BTreeSet<String> {
     let rows = summary["ledger"].as_array().cloned().unwrap_or_default();
     rows.iter()
         .filter(|row| row["verdict"] == "unbounded")
@@ -158,7 +161,7 @@ fn named(summary: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-fn undecided(summary: &Value) -> Vec<String> {
+pub(crate) fn undecided(summary: &Value) -> Vec<String> {
     let checks = summary["thresholds"].as_array().cloned().unwrap_or_default();
     checks
         .iter()
@@ -202,7 +205,7 @@ fn without_gauges(text: &str, program: &str) -> String {
     out
 }
 
-fn scratch(name: &str) -> PathBuf {
+pub(crate) fn scratch(name: &str) -> PathBuf {
     let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     root().join("target/soak").join(format!("{plain}-{}", std::process::id()))
 }

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
-use crate::{cargo, needs};
+use crate::cargo;
+use crate::needs::{self, Set};
 
 /// Installs what is needed, then runs format, lints, docs and tests. One profile builds them all.
 pub fn run() -> Result<()> {
-    needs::meet()?;
+    needs::meet(Set::Tests)?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     // This builds the fixtures' binaries too, beside the tests that start them.

@@ -142,7 +142,7 @@ impl File<'_> {
         let plan_thresholds = thresholds.iter().map(|threshold| threshold.expression.clone()).collect();
         let scenarios = self.scenarios(&known, &near, &subsystems, &gauge_names, &mut thresholds);
         top.finish();
-        let Target { spec, memory_limit, port } = target?;
+        let Target { spec, memory_limit } = target?;
         let plan = Plan {
             name: name.unwrap_or_else(|| folder_name(self.folder)),
             subsystems,
@@ -155,7 +155,10 @@ impl File<'_> {
         };
         let mut vars = self.vars.clone();
         vars.extend(given.clone());
-        let captures = port.map(|port| ("port".to_owned(), port.to_string())).into_iter().collect();
+        let captures = match spec.port {
+            super::Port::Fixed(port) => BTreeMap::from([("port".to_owned(), port.to_string())]),
+            super::Port::Free | super::Port::Unknown => BTreeMap::new(),
+        };
         let fixed = Fixed { vars, env: self.reading.env(), captures };
         Some(Script {
             path: self.path.to_owned(),

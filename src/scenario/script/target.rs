@@ -8,7 +8,7 @@ use regex::Regex;
 use super::address::{self, Kind};
 use super::reader::{Item, Table};
 use crate::scenario::template::Known;
-use crate::scenario::{GaugeFormat, GaugeSpec, Origin, Ready, Restart, TargetSpec};
+use crate::scenario::{GaugeFormat, GaugeSpec, Origin, Port, Ready, Restart, TargetSpec};
 use crate::units::Unit;
 
 /// How long to wait for a target when the file does not say.
@@ -18,22 +18,28 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Target {
     pub(super) spec: TargetSpec,
     pub(super) memory_limit: Option<u64>,
-    /// A port that is known beforehand.
-    pub(super) port: Option<u16>,
 }
 
 /// Reads `[target]`. What the ready pattern captures becomes known to everything read later.
 pub(super) fn target(table: &Table<'_>, folder: &Path, known: &mut Known, allow_remote: &[String]) -> Option<Target> {
-    let port = table.get("port").and_then(|item| item.whole(1..65_536)).and_then(|port| u16::try_from(port).ok());
+    // A build runs once, before a free port is chosen.
+    let before_launch = known.clone();
+    let port_item = table.get("port");
+    let port = port_item.as_ref().map_or(Some(Port::Unknown), port);
     // Known even when its value is wrong: one mistake must not look like two.
-    known.captures.extend(table.get("port").map(|item| item.name));
+    known.captures.extend(port_item.as_ref().map(|item| item.name.clone()));
     let origin_item = table.one_of(&["launch", "attach"]);
     let origin = origin_item.as_ref().and_then(|item| match item.name.as_str() {
         "launch" => item.argv(known).map(Origin::Launch),
         _ => attach(item),
     });
     let launched = !matches!(origin, Some(Origin::AttachPid(_) | Origin::AttachName(_)));
-    let build = table.get("build").inspect(|item| only_launched(item, launched)).and_then(|item| item.argv(known));
+    if let (Some(item), Some(Port::Free)) = (&port_item, port) {
+        only_launched(item, launched);
+    }
+    let build_knows = if port == Some(Port::Free) { &before_launch } else { &*known };
+    let build = table.get("build").inspect(|item| only_launched(item, launched));
+    let build = build.and_then(|item| item.argv(build_knows));
     let env = table.get("env").inspect(|item| only_launched(item, launched));
     let env = env.and_then(|item| item.named_templates(known)).unwrap_or_default();
     let cwd = table.get("cwd").map_or(Some(folder.to_path_buf()), |item| existing_folder(&item, folder));
@@ -60,14 +66,22 @@ pub(super) fn target(table: &Table<'_>, folder: &Path, known: &mut Known, allow_
              or `attach = { name = \"..\" }`";
         table.missing(&["launch", "attach"], EXAMPLES);
     }
-    let spec = TargetSpec { build, origin: origin?, cwd: cwd?, env, ready: ready?, restart };
-    Some(Target { spec, memory_limit, port })
+    let spec = TargetSpec { build, origin: origin?, port: port?, cwd: cwd?, env, ready: ready?, restart };
+    Some(Target { spec, memory_limit })
 }
 
 fn only_launched(item: &Item<'_>, launched: bool) {
     if !launched {
         item.problem(format!("`{}` goes with `launch`; this target is attached to", item.name));
     }
+}
+
+/// A number, or `"free"`.
+fn port(item: &Item<'_>) -> Option<Port> {
+    if item.is_text() {
+        return item.choice(&[("free", Port::Free)]);
+    }
+    item.whole(1..65_536).and_then(|port| u16::try_from(port).ok()).map(Port::Fixed)
 }
 
 fn attach(item: &Item<'_>) -> Option<Origin> {

@@ -86,6 +86,15 @@ fn mistakes_at_the_top_are_named_with_their_place() {
         (ok.replace("[\"app\"]", "\"app\""), "2:10: `launch` must be a list of the program and its arguments, "),
         (ok.replace("[\"app\"]", "[]"), "2:10: `launch` is empty"),
         (ok.replace("port = 80", "port = 70000"), "3:8: `port` must be from 1 to 65535"),
+        (ok.replace("port = 80", "port = \"fre\""), "3:8: unknown port `fre`; did you mean `free`?"),
+        (
+            ok.replace("launch = [\"app\"]\nport = 80", "attach = { pid = 1 }\nport = \"free\""),
+            "3:8: `port` goes with `launch`; this target is attached to",
+        ),
+        (
+            ok.replace("port = 80", "port = \"free\"\nbuild = [\"cc\", \"{{ port }}\"]"),
+            "4:16: `port` has no value: give `port = N` in [target]",
+        ),
         (
             ok.replace("port = 80", "memory_limit = \"5Q\"\nport = 80"),
             "3:16: `memory_limit`: `5Q` is not an amount of memory",
