@@ -9,7 +9,7 @@ mod value;
 use serde::{Deserialize, Serialize};
 
 use self::peak::Peaks;
-use crate::sample::{Border, MemorySource, Metric, Moment, Phase, Record};
+use crate::sample::{Border, MemorySource, Metric, Moment, Phase, Record, Smallest};
 use crate::statistics::quantile::quantile;
 
 /// Windows that a recording without cycles is cut into, at most; and seconds that a window lasts at least. Fifty is
@@ -36,6 +36,14 @@ impl Axis {
         match self {
             Self::Operations => "operation",
             Self::Seconds => "second",
+        }
+    }
+
+    /// What matters for one step on it when nobody says.
+    pub const fn usual_smallest(self) -> Smallest {
+        match self {
+            Self::Operations => Smallest::PER_OPERATION,
+            Self::Seconds => Smallest::PER_SECOND,
         }
     }
 }
@@ -78,17 +86,22 @@ impl Curve {
     /// The curve of a metric over records without phases: seconds are the axis, and equal windows of time the cycles.
     pub fn windowed(metric: &Metric, source: MemorySource, records: &[Record]) -> Self {
         let mut curve = Self::of(metric, Axis::Seconds, source, records);
-        let (Some(first), Some(last)) = (curve.points.first().map(|p| p.t), curve.points.last().map(|p| p.t)) else {
-            return curve;
+        curve.cut_into_windows();
+        curve
+    }
+
+    /// Makes equal windows of time the cycles, where no others are known.
+    pub(super) fn cut_into_windows(&mut self) {
+        let (Some(first), Some(last)) = (self.points.first().map(|p| p.t), self.points.last().map(|p| p.t)) else {
+            return;
         };
         let windows = ((last - first) / WINDOW_AT_LEAST_S).floor().clamp(1.0, WINDOWS);
         let length = (last - first) / windows;
-        for point in &mut curve.points {
+        for point in &mut self.points {
             let window = if length > 0.0 { ((point.t - first) / length).floor() } else { 0.0 };
             point.cycle = window.min(windows - 1.0) as u32 + 1;
             point.phase = Some(Phase::Load);
         }
-        curve
     }
 
     /// The level under load of late: the 95th percentile of the load samples of the last five cycles. Where nothing is

@@ -7,11 +7,11 @@
 
 mod counts;
 mod course;
-mod csv;
 mod curve;
 mod estimate;
 mod explain;
 mod floors;
+mod foreign;
 mod judge;
 mod limit;
 mod looks;
@@ -26,9 +26,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use csv::{CsvError, judge_csv, read_curve};
 pub use curve::{Axis, Curve, Point};
 pub use floors::Floors;
+pub use foreign::{CurveError, Foreign, judge_csv, read_curve, read_curves};
 pub use judge::judge;
 pub use limit::{TimeToLimit, time_to_limit};
 pub use looks::{Needs, is_look, looks, needed_operations};
