@@ -161,7 +161,7 @@ fn basis(growth: &Growth) -> String {
     let (noun, per) = (piece(growth.axis), words::per(growth.axis));
     let count = growth.floors.len();
     let begin = match growth.decided_at {
-        Some(cycle) => format!("Decided at {noun} {cycle} of {}", words::counted(count, noun)),
+        Some(cycle) => format!("Decided at {noun} {cycle} of {count}"),
         None => format!("Not decided after {}", words::counted(count, noun)),
     };
     match growth.sensitivity {
@@ -228,14 +228,14 @@ mod tests {
         let text = story(&curves, Some(7.2 * 1024.0 * 1024.0), ColorMode::Plain, 200);
         let expected = "\
 a\\u{1b}[31m.csv: unbounded
-  3.52 MiB an hour (3.43 MiB to 3.78 MiB); 1 KiB a second (1,000 B to 1.07 KiB). Growth over time: no operations are known.
-  Decided at window 22 of 0 windows; growth shows from about 20 B a second on.
+  3.52 MiB an hour (3.43 MiB to 3.78 MiB); 1 KiB a second (1000 B to 1.07 KiB). Growth over time: no operations are known.
+  Decided at window 22 of 0; growth shows from about 20 B a second on.
   7.2 MiB is reached in 2 h 2 min (1 h 54 min to 2 h 5 min) at this pace.
   Why: so it is; one is left out.
 
 a\\u{1b}[31m.csv: flat
-  1 KiB an operation (1,000 B to 1.07 KiB); 3.52 MiB an hour at the pace of the file.
-  Decided at cycle 22 of 0 cycles; growth shows from about 20 B an operation on.
+  1 KiB an operation (1000 B to 1.07 KiB); 3.52 MiB an hour at the pace of the file.
+  Decided at cycle 22 of 0; growth shows from about 20 B an operation on.
   Why: so it is; one is left out.
 
 a\\u{1b}[31m.csv: inconclusive
