@@ -108,7 +108,7 @@ impl Curve {
     /// driven, of all their samples.
     pub fn recent_high(&self) -> Option<f64> {
         let last = self.points.last()?.cycle;
-        let recent = || self.points.iter().filter(|point| point.cycle + RECENT_CYCLES > last);
+        let recent = || self.points.iter().filter(|point| point.cycle.saturating_add(RECENT_CYCLES) > last);
         let loaded: Vec<f64> = recent().filter(|p| p.phase == Some(Phase::Load)).map(|p| p.value).collect();
         if loaded.is_empty() {
             quantile(&recent().map(|p| p.value).collect::<Vec<_>>(), RECENT_LEVEL)

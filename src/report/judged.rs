@@ -10,6 +10,9 @@ use super::terminal::layout::Page;
 use super::{ColorMode, words};
 use crate::growth::{Axis, Estimate, Growth, TimeToLimit, Verdict, time_to_limit};
 
+/// Labels can make names so long that the verdict behind them would be cut off. In JSON they are whole.
+const LONGEST_NAME: usize = 200;
+
 /// A curve with its verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
@@ -76,13 +79,17 @@ impl Judged {
     fn tell(&self, page: &mut Page, limit: Option<f64>) {
         let growth = &self.growth;
         page.blank();
-        page.styled(&format!("{}: {}", self.name, verdict_word(growth)), &verdict_style(growth.verdict));
+        let name = words::cut(&self.name, LONGEST_NAME);
+        page.styled(&format!("{name}: {}", verdict_word(growth)), &verdict_style(growth.verdict));
         page.item("  ", &rate(growth));
         page.item("  ", &basis(growth));
         if let Some(sentence) = limit.and_then(|limit| self.limit_sentence(limit)) {
             page.item("  ", &sentence);
         }
-        page.item("  ", &format!("Why: {}.", self.reason()));
+        page.item("  ", "Why:");
+        for part in growth.reason.split("; ").chain(self.remarks.iter().map(String::as_str)) {
+            page.item("    ", &format!("{part}."));
+        }
     }
 
     fn limit_sentence(&self, limit: f64) -> Option<String> {
@@ -231,17 +238,23 @@ a\\u{1b}[31m.csv: unbounded
   3.52 MiB an hour (3.43 MiB to 3.78 MiB); 1 KiB a second (1000 B to 1.07 KiB). Growth over time: no operations are known.
   Decided at window 22 of 0; growth shows from about 20 B a second on.
   7.2 MiB is reached in 2 h 2 min (1 h 54 min to 2 h 5 min) at this pace.
-  Why: so it is; one is left out.
+  Why:
+    so it is.
+    one is left out.
 
 a\\u{1b}[31m.csv: flat
   1 KiB an operation (1000 B to 1.07 KiB); 3.52 MiB an hour at the pace of the file.
   Decided at cycle 22 of 0; growth shows from about 20 B an operation on.
-  Why: so it is; one is left out.
+  Why:
+    so it is.
+    one is left out.
 
 a\\u{1b}[31m.csv: inconclusive
   No figure: too few values.
   Not decided after 0 cycles; growth shows from about 20 B an operation on.
-  Why: so it is; one is left out.
+  Why:
+    so it is.
+    one is left out.
 
 3 curves: 1 unbounded, 1 inconclusive, 1 flat
 ";

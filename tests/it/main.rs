@@ -6,6 +6,7 @@
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
 //! - `kill_nine`: tidewatch itself is killed at random moments
 //! - `commands`: the smaller commands
+//! - `judge`: curves that other programs recorded
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
 //! - `reports`: reports made again are the same, and valid
 //! - `tidy`: the import table and the docs hold what they promise
@@ -17,6 +18,7 @@ mod bad_input;
 mod commands;
 mod demo;
 mod guardian;
+mod judge;
 mod kill_nine;
 mod orchestrator;
 mod reports;

@@ -135,7 +135,7 @@ impl Reader {
         let cycle =
             cycle.map(|text| text.parse().map_err(|_| format!("cycle `{text}` is not a whole number"))).transpose()?;
         let loads_anew = phase == Some(Some(Phase::Load)) && self.phase != Some(Phase::Load);
-        self.cycle = cycle.unwrap_or(self.cycle + u32::from(loads_anew));
+        self.cycle = cycle.unwrap_or(self.cycle.saturating_add(u32::from(loads_anew)));
         self.phase = phase.unwrap_or(match (cycle, self.cycle) {
             (None, _) => None,
             (Some(_), 0) => Some(Phase::Warmup),
