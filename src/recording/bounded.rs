@@ -10,8 +10,9 @@ use crate::sample::{Event, Record};
 
 /// Samples that are kept: with their curves, some 150 MB. A file that the writer kept to its bound holds fewer, or little more.
 const MOST_SAMPLES: u64 = 400_000;
-/// Windows that the recording is seen in: as many as the writer sees at its usual bound.
-const WINDOWS: u64 = 2048;
+/// Samples for each window that the recording is seen in, were all of equal length. A window keeps at most 22 for their floors
+/// and peaks, so that thinning makes room.
+const SAMPLES_A_WINDOW: u64 = 200;
 
 /// Records in the order of the file, with a bounded number of samples among them.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Bounded {
     records: Vec<Record>,
     samples: u64,
     most: u64,
+    /// The number of samples that is one too many now.
+    thin_at: u64,
 }
 
 impl Default for Bounded {
@@ -30,14 +33,14 @@ impl Default for Bounded {
 impl Bounded {
     /// Room for so many samples.
     pub fn with_room_for(most: u64) -> Self {
-        Self { records: Vec::new(), samples: 0, most }
+        Self { records: Vec::new(), samples: 0, most, thin_at: most }
     }
 
     /// Takes the next record.
     pub fn push(&mut self, record: Record) {
         self.samples += u64::from(matches!(record, Record::Sample(_)));
         self.records.push(record);
-        if self.samples > self.most {
+        if self.samples > self.thin_at {
             self.thin();
         }
     }
@@ -49,7 +52,8 @@ impl Bounded {
 
     fn thin(&mut self) {
         let last = self.records.last().map_or(0, |record| record.at().0);
-        let seconds = last.div_ceil(1_000_000).div_ceil(WINDOWS).max(1);
+        let windows = (self.most / SAMPLES_A_WINDOW).max(1);
+        let seconds = last.div_ceil(1_000_000).div_ceil(windows).max(1);
         let pass = Pass {
             older_samples: self.samples / 2,
             window_us: seconds.next_power_of_two() * 1_000_000,
@@ -67,8 +71,8 @@ impl Bounded {
             let older = decision.keep.iter().filter(|keep| **keep).count();
             self.records.insert(older, Record::Event { at: decision.until, event: Event::Thinned { dropped } });
         }
-        // Spans full of floors and peaks cannot be thinned. What does not help must not be tried at every record.
-        self.most = self.most.max(self.samples + self.most / 4);
+        // What marks cut into very short spans cannot be thinned. What does not help must not be tried at every record.
+        self.thin_at = self.most.max(self.samples + self.most / 8);
     }
 }
 
@@ -97,15 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn a_long_recording_keeps_its_floors_its_end_and_the_count() {
+    fn a_long_recording_keeps_its_floors_its_peaks_its_end_and_the_count() {
         const MANY: u64 = 40_000;
-        // The floor of each window of 4 s is at one sample of forty.
-        let value = |n: u64| if n % 40 == 17 { 1_000 + n / 40 } else { 5_000 + n % 7 };
+        // Windows double as the recording grows; at its end there are 20 or fewer, of 256 s.
+        const WINDOW: u64 = 2560;
+        let value = |n: u64| (n as u32).wrapping_mul(2_654_435_761).into();
         let mut room = Bounded::with_room_for(4_000);
         (0..MANY).for_each(|n| room.push(sample(n, value(n))));
         let records = room.into_records();
-        let kept = records.iter().filter(|record| matches!(record, Record::Sample(_))).count() as u64;
-        assert!(kept <= 6_000, "{kept}");
+        let samples: Vec<(u64, u64)> =
+            records.iter().filter_map(|record| Some((record.at().0 / 100_000, anonymous(record)?))).collect();
+        assert!(samples.len() <= 4_500, "{}", samples.len());
         let told: Vec<u64> = records
             .iter()
             .filter_map(|record| match record {
@@ -113,9 +119,13 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(told, [MANY - kept]);
-        let floors = records.iter().filter_map(anonymous).filter(|value| *value < 5_000).count() as u64;
-        assert_eq!(floors, MANY / 40);
+        assert_eq!(told, [MANY - samples.len() as u64]);
+        for window in 0..MANY / WINDOW {
+            let of_window = window * WINDOW..(window + 1) * WINDOW;
+            let kept = || samples.iter().filter(|(n, _)| of_window.contains(n)).map(|(_, value)| *value);
+            assert_eq!(kept().min(), of_window.clone().map(value).min(), "{window}");
+            assert_eq!(kept().max(), of_window.clone().map(value).max(), "{window}");
+        }
         assert!(records.is_sorted_by_key(Record::at));
         assert_eq!(records.last(), Some(&sample(MANY - 1, value(MANY - 1))));
     }
