@@ -15,6 +15,8 @@ use crate::units::Unit;
 
 #[derive(serde::Deserialize)]
 struct Answer {
+    /// What a recording of our own begins with.
+    format: Option<String>,
     status: Option<String>,
     error: Option<String>,
     data: Option<Data>,
@@ -55,18 +57,18 @@ pub(super) fn read(mut input: impl BufRead, before: usize, unit: Unit) -> Result
     } else {
         Answer::deserialize(&mut json).map(Answer::into_series)
     };
-    let read = read.and_then(|series| json.end().map(|()| series));
     let whole = |what: String| CurveError::line(before + 1, what);
-    let series = read.map_err(|error| broken(error, before))?.map_err(whole)?;
+    let series = read.map_err(|error| broken(&error, before))?.map_err(whole)?;
+    json.end().map_err(|error| broken(&error, before))?;
     if series.is_empty() {
         return Err(whole("begins an answer without series: the query found nothing".into()));
     }
     series.into_iter().map(|series| series.into_foreign(unit).map_err(whole)).collect()
 }
 
-fn broken(error: serde_json::Error, before: usize) -> CurveError {
-    if error.is_io() {
-        return CurveError::Read(error.into());
+fn broken(error: &serde_json::Error, before: usize) -> CurveError {
+    if let Some(kind) = error.io_error_kind() {
+        return CurveError::Read(kind.into());
     }
     let (line, column) = (before + error.line().max(1), error.column());
     let problem = if error.is_data() { "is not what Prometheus answers to a range query" } else { "is not whole JSON" };
@@ -77,6 +79,9 @@ fn broken(error: serde_json::Error, before: usize) -> CurveError {
 
 impl Answer {
     fn into_series(self) -> Result<Vec<Series>, String> {
+        if self.format.is_some_and(|format| format.starts_with("tidewatch-recording/")) {
+            return Err("begins a recording of tidewatch: `tidewatch report` judges it".into());
+        }
         if let Some(error) = self.error {
             return Err(format!("Prometheus answered with an error: {error}"));
         }

@@ -177,6 +177,7 @@ fn what_does_not_fit_is_named_with_its_line() {
         ),
         ("{\"data\":{\"result\":[", "line 1: is not whole JSON"),
         ("{\"data\":{\"result\":[]}} {", "line 1: is not whole JSON"),
+        ("{\"format\":\"tidewatch-recording/1\"}\n{}\n", "line 1: begins a recording of tidewatch"),
         ("{\"a\":1}", "line 1: begins an object without data.result"),
         (
             "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error\"}",
