@@ -162,6 +162,7 @@ struct Cost {
 }
 
 /// `tidewatch report RUN --json`, its time and its peak resident set.
+#[expect(clippy::zombie_processes, reason = "wait4 collects it, and tells what it used")]
 fn report(folder: &Path) -> Cost {
     let began = Instant::now();
     let child = Command::new(env!("CARGO_BIN_EXE_tidewatch"))
