@@ -21,7 +21,7 @@ pub fn increments(metric: &Metric, records: &[Record]) -> Vec<Increment> {
         .take_while(|record| !matches!(record, Record::Mark(Mark { border: Border::Closing, .. })))
         .filter_map(|record| match record {
             // A look that cost nothing took the gauges alone.
-            Record::Detail(detail) if detail.cost_us > 0 => Some(detail),
+            Record::Detail(detail) if detail.cost_us > 0 => Some(detail.as_ref()),
             _ => None,
         })
         .collect();

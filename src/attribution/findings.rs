@@ -164,20 +164,28 @@ fn unexpected_end(record: &Record) -> Option<Ending> {
     }
 }
 
+/// Numbers of a cgroup.
+const CGROUP: [&str; 5] = ["current", "anon", "file", "kernel", "sock"];
+
 /// The metrics to judge: the gated ones, then whatever else the records hold.
 fn metrics(records: &[Record]) -> Vec<Metric> {
     let mut kinds = std::collections::BTreeSet::<FdKind>::new();
     let mut gauges = std::collections::BTreeSet::<&str>::new();
+    let (mut mappings, mut cgroup) = (false, false);
     for record in records {
         if let Record::Detail(detail) = record {
+            mappings |= detail.mappings.is_some();
+            cgroup |= detail.cgroup.is_some();
             kinds.extend(detail.descriptors.iter().flat_map(|descriptors| descriptors.by_kind.keys()));
             gauges.extend(detail.gauges.keys().map(String::as_str));
         }
     }
     Metric::GATED
         .into_iter()
-        .chain([Metric::Tasks, Metric::Rss, Metric::Heap, Metric::Stack, Metric::File])
-        .chain(["current", "anon", "file", "kernel", "sock"].map(|name| Metric::Cgroup(name.into())))
+        .chain([Metric::Tasks, Metric::Rss])
+        .chain([Metric::Heap, Metric::Stack].into_iter().filter(|_| mappings))
+        .chain([Metric::File])
+        .chain(CGROUP.into_iter().filter(|_| cgroup).map(|name| Metric::Cgroup(name.into())))
         .chain(kinds.into_iter().map(Metric::FdsOf))
         .chain(gauges.into_iter().map(|name| Metric::Gauge(name.to_owned())))
         .collect()

@@ -174,7 +174,7 @@ fn what_closed_with_the_sessions_is_still_what_grew() {
     let mut after = Story::new(Plan::default());
     after.look(0, &Level { fds: fds(0.0), ..quiet() });
     recording.records.extend(after.recording.records.into_iter().map(|record| match record {
-        Record::Detail(detail) => Record::Detail(Detail { at, ..detail }),
+        Record::Detail(detail) => Record::Detail(Box::new(Detail { at, ..*detail })),
         other => other,
     }));
     recording.records.push(end);

@@ -13,6 +13,7 @@ mod demo;
 mod exports;
 mod failure;
 mod init;
+mod judge;
 mod live;
 mod options;
 mod outcome;
@@ -49,6 +50,8 @@ enum Command {
     Check(check::Words),
     /// Make the reports of a recorded run again
     Report(report::Words),
+    /// Judge curves that other programs recorded: CSV, psrecord, mprof, Prometheus
+    Judge(judge::Words),
     /// Watch the built-in target leak, from outside
     Demo(demo::Words),
     /// Write a commented tidewatch.toml to start from
@@ -85,6 +88,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> std::process::ExitCode
         Command::Run(words) => run::run(words),
         Command::Check(words) => check::run(words),
         Command::Report(words) => report::run(words),
+        Command::Judge(words) => judge::run(words),
         Command::Demo(words) => demo::run(words),
         Command::Init(words) => init::run(words),
         Command::DemoTarget(words) => demo::serve(words),

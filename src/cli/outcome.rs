@@ -56,13 +56,15 @@ fn publish(report: &Report, folder: &Path, form: Form) -> Result<ExitCode, Failu
     Ok(report.gate.exit)
 }
 
-fn colour() -> ColorMode {
+/// Whether stdout takes colour, and is to have it.
+pub fn colour() -> ColorMode {
     let stdout = console::Term::stdout();
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if wanted && stdout.features().colors_supported() { ColorMode::Colour } else { ColorMode::Plain }
 }
 
-fn width() -> usize {
+/// How wide the text on stdout may be.
+pub fn width() -> usize {
     console::Term::stdout().size_checked().map_or(100, |(_, columns)| usize::from(columns).clamp(60, 140))
 }
 

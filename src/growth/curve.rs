@@ -9,7 +9,7 @@ mod value;
 use serde::{Deserialize, Serialize};
 
 use self::peak::Peaks;
-use crate::sample::{Border, MemorySource, Metric, Moment, Phase, Record};
+use crate::sample::{Border, MemorySource, Metric, Moment, Phase, Record, Smallest};
 use crate::statistics::quantile::quantile;
 
 /// Windows that a recording without cycles is cut into, at most; and seconds that a window lasts at least. Fifty is
@@ -36,6 +36,14 @@ impl Axis {
         match self {
             Self::Operations => "operation",
             Self::Seconds => "second",
+        }
+    }
+
+    /// What matters for one step on it when nobody says.
+    pub const fn usual_smallest(self) -> Smallest {
+        match self {
+            Self::Operations => Smallest::PER_OPERATION,
+            Self::Seconds => Smallest::PER_SECOND,
         }
     }
 }
@@ -86,17 +94,22 @@ impl Curve {
         if axis == Axis::Operations {
             curve.between_readings(records);
         }
-        let (Some(first), Some(last)) = (curve.points.first().map(|p| p.t), curve.points.last().map(|p| p.t)) else {
-            return curve;
+        curve.cut_into_windows();
+        curve
+    }
+
+    /// Makes equal windows of time the cycles, where no others are known.
+    pub(super) fn cut_into_windows(&mut self) {
+        let (Some(first), Some(last)) = (self.points.first().map(|p| p.t), self.points.last().map(|p| p.t)) else {
+            return;
         };
         let windows = ((last - first) / WINDOW_AT_LEAST_S).floor().clamp(1.0, WINDOWS);
         let length = (last - first) / windows;
-        for point in &mut curve.points {
+        for point in &mut self.points {
             let window = if length > 0.0 { ((point.t - first) / length).floor() } else { 0.0 };
             point.cycle = window.min(windows - 1.0) as u32 + 1;
             point.phase = Some(Phase::Load);
         }
-        curve
     }
 
     /// Where operations are a gauge, ticks between two readings of it hold the count of the former. Both readings are in
@@ -124,7 +137,7 @@ impl Curve {
     /// driven, of all their samples.
     pub fn recent_high(&self) -> Option<f64> {
         let last = self.points.last()?.cycle;
-        let recent = || self.points.iter().filter(|point| point.cycle + RECENT_CYCLES > last);
+        let recent = || self.points.iter().filter(|point| point.cycle.saturating_add(RECENT_CYCLES) > last);
         let loaded: Vec<f64> = recent().filter(|p| p.phase == Some(Phase::Load)).map(|p| p.value).collect();
         if loaded.is_empty() {
             quantile(&recent().map(|p| p.value).collect::<Vec<_>>(), RECENT_LEVEL)

@@ -8,11 +8,11 @@
 mod collector;
 mod counts;
 mod course;
-mod csv;
 mod curve;
 mod estimate;
 mod explain;
 mod floors;
+mod foreign;
 mod judge;
 mod limit;
 mod looks;
@@ -28,9 +28,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use collector::Collector;
-pub use csv::{CsvError, judge_csv, read_curve};
 pub use curve::{Axis, Curve, Point};
 pub use floors::Floors;
+pub use foreign::{CurveError, Foreign, judge_csv, read_curve, read_curves};
 pub use judge::judge;
 pub use limit::{TimeToLimit, time_to_limit};
 pub use looks::{Needs, is_look, looks, needed_operations};

@@ -29,7 +29,6 @@ pub(super) struct Envelope {
 
 /// A line after the first.
 #[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "lines are looked at one by one; nearly all of them are records")]
 pub(super) enum Line {
     /// Something in between.
     Record(Record),

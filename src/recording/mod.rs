@@ -4,6 +4,7 @@
 //! order in which things happened, then a [`Footer`] if the run came to an end in order. `docs/recording-format.md`
 //! describes the lines. Nothing here judges what the numbers mean, and nothing here touches a live process.
 
+mod bounded;
 mod error;
 mod format;
 mod passages;

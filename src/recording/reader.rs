@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use super::bounded::Bounded;
 use super::format::{Envelope, FAMILY, FILE_NAME, FORMAT, Line, decode};
 use super::{Header, Recording, RecordingError};
 use crate::sample::{Border, Record};
@@ -14,8 +15,14 @@ const LONGEST_LINE: u64 = 64 * 1024 * 1024;
 /// Reads the recording in the folder of a run, or the file itself.
 ///
 /// A last line that was cut by the end of its writer is dropped and said in [`Recording::remarks`]. A broken line
-/// anywhere else is an error, and so is a format that is newer than this program.
+/// anywhere else is an error, and so is a format that is newer than this program. A recording of very many samples
+/// is thinned while it is read, as its writer would have done: see `bounded`.
 pub fn read(path: &Path) -> Result<Recording, RecordingError> {
+    read_into(path, Bounded::default())
+}
+
+/// Reads a recording into so much room.
+pub(super) fn read_into(path: &Path, mut records: Bounded) -> Result<Recording, RecordingError> {
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
     let file = File::open(&path).map_err(|source| RecordingError::read(&path, source))?;
     let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file), path);
@@ -27,7 +34,7 @@ pub fn read(path: &Path) -> Result<Recording, RecordingError> {
                 let what = if matches!(line, Line::Footer(_)) { "a second footer" } else { "a record" };
                 return Err(lines.broken(format!("{what} stands after the footer")));
             }
-            Ok(Line::Record(record)) => recording.records.push(record),
+            Ok(Line::Record(record)) => records.push(record),
             Ok(Line::Footer(footer)) => recording.footer = Some(footer),
             // Only the last line can be cut; whether it is the last is known once nothing follows.
             Err(error) => match end {
@@ -37,6 +44,7 @@ pub fn read(path: &Path) -> Result<Recording, RecordingError> {
             },
         }
     }
+    recording.records = records.into_records();
     remark_on(&mut recording);
     Ok(recording)
 }

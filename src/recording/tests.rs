@@ -210,7 +210,7 @@ fn a_newer_format_names_the_version_that_reads_it() {
 fn gauges_without_a_number_are_left_out() {
     let dir = tempfile::tempdir().expect("tempdir");
     let gauges = [("a", f64::NAN), ("b", 1.5), ("c", f64::INFINITY)].map(|(name, value)| (name.to_owned(), value));
-    let detail = Record::Detail(Detail { gauges: gauges.into(), ..Detail::default() });
+    let detail = Record::Detail(Box::new(Detail { gauges: gauges.into(), ..Detail::default() }));
     write_all(dir.path(), &header(&[]), &[detail], SizeBound::default());
     let recording = read(dir.path()).expect("read");
     let Record::Detail(detail) = &recording.records[0] else { panic!("a detail") };

@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn details_keep_the_first_and_the_last_of_a_span() {
-        let detail = |at| Record::Detail(Detail { at: Moment(at), ..Detail::default() });
+        let detail = |at| Record::Detail(Box::new(Detail { at: Moment(at), ..Detail::default() }));
         let records = [detail(0), detail(1), detail(2), detail(3), detail(1_000)];
         assert_eq!(decide(&records, pass(1, ShortLived::Keep)).keep, [true, false, false, true, true]);
     }

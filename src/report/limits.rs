@@ -31,7 +31,7 @@ pub struct LimitTime {
     #[serde(flatten)]
     pub when: TimeToLimit,
     #[serde(skip)]
-    unit: Unit,
+    pub(super) unit: Unit,
 }
 
 impl LimitTime {

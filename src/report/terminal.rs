@@ -4,7 +4,7 @@
 //! text of the target is made harmless, and lines keep to the width where words allow it.
 
 mod figures;
-mod layout;
+pub(super) mod layout;
 mod notes;
 
 pub(super) use self::figures::{Units, interesting};

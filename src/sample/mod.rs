@@ -320,8 +320,8 @@ impl Tally {
 pub enum Record {
     /// A tick.
     Sample(Sample),
-    /// A closer look.
-    Detail(Detail),
+    /// A closer look. Boxed: there are few, and each would make every sample as large.
+    Detail(Box<Detail>),
     /// A border.
     Mark(Mark),
     /// Something that happened.

@@ -231,14 +231,11 @@ impl Reader {
         if look == Look::Full || self.pace.allows(self.detail_cost, Use::Look) {
             let (detail, cost) = self.pace.spend(Use::Look, || self.watcher.detail(&own));
             self.detail_cost = cost;
-            self.recorder.take(Record::Detail(Detail { at: self.recorder.now(), operations, gauges, ..detail }));
+            let detail = Detail { at: self.recorder.now(), operations, gauges, ..detail };
+            self.recorder.take(Record::Detail(Box::new(detail)));
         } else if !gauges.is_empty() {
-            self.recorder.take(Record::Detail(Detail {
-                at: self.recorder.now(),
-                operations,
-                gauges,
-                ..Detail::default()
-            }));
+            let detail = Detail { at: self.recorder.now(), operations, gauges, ..Detail::default() };
+            self.recorder.take(Record::Detail(Box::new(detail)));
         }
         if peak == Peak::Reset && self.watcher.reset_peak().is_ok() {
             self.recorder.event(Event::PeakReset);

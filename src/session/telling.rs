@@ -174,7 +174,12 @@ impl Listener {
         if !numbers.is_empty() {
             let operations = self.counters.operations.load(Ordering::Relaxed);
             let at = self.recorder.now();
-            self.recorder.take(Record::Detail(Detail { at, operations, gauges: numbers, ..Detail::default() }));
+            self.recorder.take(Record::Detail(Box::new(Detail {
+                at,
+                operations,
+                gauges: numbers,
+                ..Detail::default()
+            })));
         }
     }
 

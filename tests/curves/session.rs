@@ -1,6 +1,6 @@
 //! Judges a made-up run as a running session does: at each look with what there is by then, until one decides.
 
-use tidewatch::growth::{Budget, Curve, Growth, Question, Verdict, is_look, judge};
+use tidewatch::growth::{Budget, Collector, Curve, Growth, Question, Verdict, is_look, judge};
 
 use tidewatch::sample::PAST_CAP;
 
@@ -26,7 +26,13 @@ pub fn judged(made: &MadeUp) -> Run {
     // As a scenario file has it: what goes on to so many operations calls nothing endless before.
     let patient = (made.min_operations > 0.0).then_some((made.min_operations / PAST_CAP) as u64);
     let expect_cap = made.expect_cap.or(patient);
-    let question = |budget| Question { smallest: made.smallest, time_driven: None, expect_cap, budget };
+    let question = |budget| Question {
+        smallest: made.smallest,
+        time_driven: None,
+        expect_cap,
+        budget,
+        collector: Collector::None,
+    };
     let end = judge(&made.curve, &question(Budget::Spent));
     let first = (1..=made.cycles)
         .filter(|cycle| is_look(*cycle))

@@ -7,6 +7,7 @@
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
 //! - `kill_nine`: tidewatch itself is killed at random moments
 //! - `commands`: the smaller commands
+//! - `judge`: curves that other programs recorded
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
 //! - `watching`: attach and run, with what the target counts itself
 //! - `presets`: quick, thorough and bounded runs
@@ -24,6 +25,7 @@ mod commands;
 mod curves;
 mod demo;
 mod guardian;
+mod judge;
 mod kill_nine;
 mod made_up_curves;
 mod orchestrator;

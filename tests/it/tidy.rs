@@ -153,7 +153,7 @@ fn the_readme_tells_every_exit_code_and_every_command() {
         assert!(readme.contains(&format!("| {code} |")), "the README does not tell exit code {code}");
         assert!(help.contains(&format!("\n  {code} ")), "the help does not tell exit code {code}: {help}");
     }
-    for command in ["attach", "run", "check", "report", "demo", "init"] {
+    for command in ["attach", "run", "check", "report", "judge", "demo", "init"] {
         assert!(readme.contains(&format!("tidewatch {command}")), "the README does not show {command}");
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
     }

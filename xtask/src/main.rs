@@ -1,5 +1,6 @@
 //! The project's own chores. `cargo xtask help` lists them.
 
+mod corpus;
 mod false_alarms;
 mod needs;
 mod servers;
@@ -20,6 +21,7 @@ cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 5
                             fails on a false alarm. Words: CLEAN --leaking N --from SEED --class NAME;
                             --class NAME --seed N prints one curve
 cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
+cargo xtask corpus DIR      judge the labelled curves of DIR/MANIFEST.json: forbidden verdicts, growth missed, coverage
 cargo xtask help            this text";
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         ["false-alarms", words @ ..] => false_alarms::run(words),
         ["needs"] => needs::meet(needs::Set::Tests),
         ["needs", "soak"] => needs::meet(needs::Set::Soak),
+        ["corpus", folder] => corpus::run(folder),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -122,7 +122,7 @@ impl Story {
         };
         let by_target = level.fds.iter().map(target).collect();
         let descriptors = Descriptors { by_target, ..Descriptors::default() };
-        self.recording.records.push(Record::Detail(Detail {
+        self.recording.records.push(Record::Detail(Box::new(Detail {
             at: Moment(self.now_us),
             operations,
             cost_us: 400,
@@ -131,7 +131,7 @@ impl Story {
             children: named(&level.children),
             gauges: level.gauges.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
             ..Detail::default()
-        }));
+        })));
     }
 
     /// One scenario; the level is asked for after so many operations and seconds.

@@ -56,7 +56,7 @@ fn each_metric_is_read_from_its_place_and_missing_is_no_point() {
     let records = [
         sample(1, |s| (s.rss, s.anonymous, s.fds, s.own_connections) = (Some(99), Some(66), Some(20), 25)),
         sample(2, |s| (s.memory, s.tree, s.threads, s.shmem) = (Some(memory), Some(tree), Some(10), Some(4))),
-        Record::Detail(Detail {
+        Record::Detail(Box::new(Detail {
             at: at(3),
             operations: 300,
             mappings: Some(Mappings { heap: 40, stack: 8, ..Mappings::default() }),
@@ -64,7 +64,7 @@ fn each_metric_is_read_from_its_place_and_missing_is_no_point() {
             cgroup: Some(crate::sample::Cgroup { sock: Some(12), ..Default::default() }),
             gauges: [("items".to_owned(), 5.5), ("broken".to_owned(), f64::NAN)].into(),
             ..Detail::default()
-        }),
+        })),
     ];
     for (metric, source, expected) in [
         (Metric::Private, SmapsRollup, vec![70.0]),
@@ -151,7 +151,7 @@ fn operations_between_two_readings_of_a_gauge_rise_evenly() {
     };
     let reading = |at, operations| {
         let gauges = [("done".to_owned(), 1.0)].into();
-        Record::Detail(Detail { at: Moment(at), operations, gauges, ..Detail::default() })
+        Record::Detail(Box::new(Detail { at: Moment(at), operations, gauges, ..Detail::default() }))
     };
     let records = [
         tick(500_000, 0),

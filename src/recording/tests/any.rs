@@ -182,7 +182,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 pub fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![
         any_sample().prop_map(Record::Sample),
-        any_detail().prop_map(Record::Detail),
+        any_detail().prop_map(|detail| Record::Detail(Box::new(detail))),
         (any::<u64>(), any::<u64>(), any_border()).prop_map(|(at, operations, border)| Record::Mark(Mark {
             at: Moment(at),
             operations,

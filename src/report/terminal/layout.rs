@@ -6,7 +6,7 @@ use crate::report::ColorMode;
 use crate::report::escape::plain;
 
 /// A text under construction.
-pub(super) struct Page {
+pub(in crate::report) struct Page {
     text: String,
     colour: ColorMode,
     width: usize,

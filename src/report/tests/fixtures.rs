@@ -121,7 +121,7 @@ impl Book {
     fn look(&mut self, operations: u64, level: Level, fd_name: &str) {
         let named = |name: &str, count: f64| Named { name: name.into(), count: count as u64 };
         let heap = level.private as u64;
-        self.recording.records.push(Record::Detail(Detail {
+        self.recording.records.push(Record::Detail(Box::new(Detail {
             at: Moment(self.now_us),
             operations,
             cost_us: 400,
@@ -133,7 +133,7 @@ impl Book {
             threads: vec![named("heartbeat-*", level.threads - 4.0), named("worker", 4.0)],
             gauges: level.items.map(|items| ("work_queue_items".to_owned(), items)).into_iter().collect(),
             ..Detail::default()
-        }));
+        })));
     }
 
     /// A scenario begins: mark, warm-up. Its target was begun before.
