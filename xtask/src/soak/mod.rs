@@ -1,0 +1,166 @@
+//! The long matrices: too long for every change, run before a release.
+
+mod checks;
+mod rows;
+mod table;
+mod truth;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, Result, bail};
+
+use self::checks::Check;
+use crate::{cargo, root};
+
+const PARTS: [&str; 6] = ["rows", "none", "all", "single-leaks", "renamed", "kills"];
+
+/// How often each form of a row is run.
+const TIMES: usize = 5;
+
+/// The profile that tidewatch and its targets are built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    Release,
+    /// Quick to build: for work on the chores themselves.
+    Dev,
+}
+
+impl Profile {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Dev => "dev",
+        }
+    }
+
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Dev => "debug",
+        }
+    }
+
+    /// A program that was built.
+    pub fn program(self, name: &str) -> PathBuf {
+        root().join("target").join(self.folder()).join(name)
+    }
+
+    /// Words for a scenario file whose target was built already.
+    pub fn vars(self) -> Vec<String> {
+        [("cargo", "true"), ("profile", self.name()), ("folder", self.folder())]
+            .into_iter()
+            .flat_map(|(name, value)| ["--var".to_owned(), format!("{name}={value}")])
+            .collect()
+    }
+
+    /// Builds tidewatch and a target.
+    pub fn build(self, target: &str) -> Result<()> {
+        cargo(&["build", "--profile", self.name(), "--package", "tidewatch", "--package", target])
+    }
+}
+
+/// What the words of the command ask for.
+struct Wanted<'a> {
+    parts: Vec<&'a str>,
+    rows: Vec<&'a str>,
+    jobs: usize,
+    times: usize,
+    profile: Profile,
+}
+
+impl Wanted<'_> {
+    fn part(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+}
+
+/// Runs the parts that are named, or all, so many at once; prints a line for each run and fails if one is wrong.
+pub fn run(words: &[&str]) -> Result<()> {
+    let wanted = words_of(words)?;
+    wanted.profile.build("orchestrator")?;
+    let mut failures = Vec::new();
+    if wanted.part("rows") {
+        failures.extend(rows::run(&wanted.rows, wanted.times, wanted.jobs, wanted.profile)?);
+    }
+    let checks = checks::checks(|part| wanted.part(part), wanted.profile)?;
+    if !checks.is_empty() {
+        Check::print_heads();
+        failures.extend(carry_out(checks, wanted.jobs));
+    }
+    if wanted.part("kills") && !kills()? {
+        failures.push("kills".to_owned());
+    }
+    if !failures.is_empty() {
+        bail!("{} of the runs were wrong: {}", failures.len(), failures.join(", "));
+    }
+    println!("every run was right");
+    Ok(())
+}
+
+fn words_of<'a>(words: &[&'a str]) -> Result<Wanted<'a>> {
+    let mut wanted = Wanted { parts: Vec::new(), rows: Vec::new(), jobs: 1, times: TIMES, profile: Profile::Release };
+    for &word in words {
+        let number = |text: &str| text.parse::<usize>().with_context(|| format!("`{word}` names no number"));
+        match word.split_once('=') {
+            Some(("--jobs", text)) => wanted.jobs = number(text)?,
+            Some(("--times", text)) => wanted.times = number(text)?,
+            Some(("--only", names)) => wanted.rows = rows::names_of(names)?,
+            Some(("--profile", "dev")) => wanted.profile = Profile::Dev,
+            Some(("--profile", "release")) => wanted.profile = Profile::Release,
+            None if PARTS.contains(&word) => wanted.parts.push(word),
+            _ => bail!(
+                "no part `{word}`; parts are {}; --jobs=N runs N checks at once, --times=N each form of a row N times, \
+                 --only=NAME[,NAME] some rows, --profile=dev programs that are quick to build",
+                PARTS.join(", ")
+            ),
+        }
+    }
+    Ok(wanted)
+}
+
+/// The test's own story, fifty times.
+fn kills() -> Result<bool> {
+    let status = Command::new("cargo")
+        .args(["test", "--package", "tidewatch", "--test", "it", "kills_leave", "--", "--nocapture"])
+        .env("TIDEWATCH_KILLS", "50")
+        .current_dir(root())
+        .status()?;
+    Ok(status.success())
+}
+
+/// Runs the checks, so many at once, and hands out the names of those that were wrong.
+fn carry_out(checks: Vec<Check>, jobs: usize) -> Vec<String> {
+    let outcomes = side_by_side(checks, jobs, |check| {
+        let outcome = check.run();
+        if let Err(problem) = &outcome {
+            println!("{:<28} {problem:#}", check.name);
+        }
+        (check.name, outcome.is_ok())
+    });
+    outcomes.into_iter().filter(|(_, right)| !right).map(|(name, _)| name).collect()
+}
+
+/// Does work on every item, on so many threads; the results come in the order in which they were ready.
+fn side_by_side<T: Send, R: Send>(items: Vec<T>, jobs: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let (queue, results) = (Mutex::new(items.into_iter()), Mutex::new(Vec::new()));
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    std::thread::scope(|all| {
+        for _ in 0..jobs.max(1) {
+            all.spawn(|| {
+                while let Some(item) = next() {
+                    let result = work(item);
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A folder for one run of this process.
+fn scratch(name: &str) -> PathBuf {
+    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    root().join("target/soak").join(format!("{plain}-{}", std::process::id()))
+}
