@@ -1,8 +1,10 @@
 //! The project's own chores. `cargo xtask help` lists them.
 
 mod needs;
+mod runs;
 mod soak;
 mod test;
+mod time_to_verdict;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -11,8 +13,10 @@ use anyhow::{Context as _, Result, bail};
 
 const HELP: &str = "\
 cargo xtask test            install what the tests need, then check format, lints and docs, and run every test
-cargo xtask soak [PART..]   the long matrices: none, all, single-leaks, renamed, kills [default: every part];
-                            --jobs=N runs N checks at once
+cargo xtask soak [PART..]   the long matrices: rows, none, all, single-leaks, renamed, kills [default: every part];
+                            --jobs=N runs N checks at once; rows: --times=N of each form [5], --only=NAME[,NAME]
+cargo xtask time-to-verdict how soon a leak of a known size is told: --times=N of each [10], --jobs=N,
+                            --only=bytes,descriptors,threads
 cargo xtask needs           install what the tests need, or name it
 cargo xtask help            this text";
 
@@ -22,6 +26,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::run(),
         ["soak", parts @ ..] => soak::run(parts),
+        ["time-to-verdict", words @ ..] => time_to_verdict::run(words),
         ["needs"] => needs::meet(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");

@@ -8,8 +8,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{Profile, scratch};
 use crate::root;
+use crate::runs::{Profile, scratch};
 
 /// The leaking systems of the orchestrator and the subsystem that has to be named for each.
 const LEAKS: [(&str, &str); 10] = [

@@ -5,61 +5,18 @@ mod rows;
 mod table;
 mod truth;
 
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
 use self::checks::Check;
-use crate::{cargo, root};
+use crate::root;
+use crate::runs::{Profile, side_by_side};
 
 const PARTS: [&str; 6] = ["rows", "none", "all", "single-leaks", "renamed", "kills"];
 
 /// How often each form of a row is run.
 const TIMES: usize = 5;
-
-/// The profile that tidewatch and its targets are built with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    Release,
-    /// Quick to build: for work on the chores themselves.
-    Dev,
-}
-
-impl Profile {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::Dev => "dev",
-        }
-    }
-
-    const fn folder(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::Dev => "debug",
-        }
-    }
-
-    /// A program that was built.
-    pub fn program(self, name: &str) -> PathBuf {
-        root().join("target").join(self.folder()).join(name)
-    }
-
-    /// Words for a scenario file whose target was built already.
-    pub fn vars(self) -> Vec<String> {
-        [("cargo", "true"), ("profile", self.name()), ("folder", self.folder())]
-            .into_iter()
-            .flat_map(|(name, value)| ["--var".to_owned(), format!("{name}={value}")])
-            .collect()
-    }
-
-    /// Builds tidewatch and a target.
-    pub fn build(self, target: &str) -> Result<()> {
-        cargo(&["build", "--profile", self.name(), "--package", "tidewatch", "--package", target])
-    }
-}
 
 /// What the words of the command ask for.
 struct Wanted<'a> {
@@ -107,8 +64,7 @@ fn words_of<'a>(words: &[&'a str]) -> Result<Wanted<'a>> {
             Some(("--jobs", text)) => wanted.jobs = number(text)?,
             Some(("--times", text)) => wanted.times = number(text)?,
             Some(("--only", names)) => wanted.rows = rows::names_of(names)?,
-            Some(("--profile", "dev")) => wanted.profile = Profile::Dev,
-            Some(("--profile", "release")) => wanted.profile = Profile::Release,
+            Some(("--profile", name)) => wanted.profile = Profile::named(name)?,
             None if PARTS.contains(&word) => wanted.parts.push(word),
             _ => bail!(
                 "no part `{word}`; parts are {}; --jobs=N runs N checks at once, --times=N each form of a row N times, \
@@ -140,27 +96,4 @@ fn carry_out(checks: Vec<Check>, jobs: usize) -> Vec<String> {
         (check.name, outcome.is_ok())
     });
     outcomes.into_iter().filter(|(_, right)| !right).map(|(name, _)| name).collect()
-}
-
-/// Does work on every item, on so many threads; the results come in the order in which they were ready.
-fn side_by_side<T: Send, R: Send>(items: Vec<T>, jobs: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let (queue, results) = (Mutex::new(items.into_iter()), Mutex::new(Vec::new()));
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    std::thread::scope(|all| {
-        for _ in 0..jobs.max(1) {
-            all.spawn(|| {
-                while let Some(item) = next() {
-                    let result = work(item);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
-                }
-            });
-        }
-    });
-    results.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A folder for one run of this process.
-fn scratch(name: &str) -> PathBuf {
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    root().join("target/soak").join(format!("{plain}-{}", std::process::id()))
 }

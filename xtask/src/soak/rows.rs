@@ -1,7 +1,7 @@
 //! Every row of the orchestrator alone with its own scenario, leaking and fixed, held to what the fixture says it keeps.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::checks::{named, undecided};
 use super::table;
 use super::truth::Truth;
-use super::{Profile, scratch, side_by_side};
 use crate::root;
+use crate::runs::{Profile, judgement, scratch, side_by_side, summary};
 
 /// How far a figure may be from the truth, as a share of it.
 const NEAR: f64 = 0.15;
@@ -235,18 +235,6 @@ impl Job {
             }
         }
     }
-}
-
-fn summary(folder: &Path) -> Result<Value> {
-    let file = folder.join("summary.json");
-    let text = std::fs::read(&file).with_context(|| format!("there is no {}", file.display()))?;
-    Ok(serde_json::from_slice(&text)?)
-}
-
-/// The verdict of the one scenario on a metric.
-fn judgement<'a>(summary: &'a Value, metric: &str) -> &'a Value {
-    let verdicts = summary["scenarios"][0]["verdicts"].as_array();
-    verdicts.and_then(|all| all.iter().find(|one| one["metric"] == metric)).unwrap_or(&Value::Null)
 }
 
 /// The figure of a metric, and its truth: the net rise over the judged window by the operations (seconds) in it.

@@ -1,6 +1,7 @@
 //! The table of rows: how often each was right, how long it took, and its figures beside the truth.
 
 use super::rows::{Figure, Form, Outcome, Row};
+use crate::runs::median;
 
 /// A line as soon as a run is over.
 pub fn print_run(outcome: &Outcome) {
@@ -63,12 +64,6 @@ fn print_form(row: &Row, form: Form, runs: &[&Outcome]) {
             ratios.join(" ")
         );
     }
-}
-
-/// The middle; the upper one of two.
-pub fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Bytes to a tenth, counts to three digits behind the first that is not zero.

@@ -56,8 +56,14 @@ impl Truth {
         Ok(truth)
     }
 
-    /// A number at a moment of the recording: between two polls it is taken to rise evenly.
+    /// A number at a moment of the recording: between two polls it is taken to rise evenly. A run ends in the settling
+    /// of its last cycle, where nothing moves any more: for a moment the last poll still holds.
     pub fn at(&self, name: &str, seconds: f64) -> Result<f64> {
+        if let Some(last) =
+            self.polls.last().filter(|last| (0.0..2.0 * POLL.as_secs_f64()).contains(&(seconds - last.at)))
+        {
+            return last.number(name);
+        }
         let after = self.polls.partition_point(|poll| poll.at < seconds);
         let (Some(before), Some(after)) = (after.checked_sub(1).and_then(|i| self.polls.get(i)), self.polls.get(after))
         else {
@@ -116,7 +122,7 @@ mod tests {
         let truth = Truth { polls: vec![poll(1.0, 100), poll(1.5, 200), poll(2.0, 200)] };
         let at = |seconds| truth.at("truth_items{system=\"a\"}", seconds).ok();
         assert_eq!([at(1.25), at(1.5), at(1.75)], [Some(150.0), Some(200.0), Some(200.0)]);
-        assert_eq!([at(0.5), at(2.5)], [None, None]);
+        assert_eq!([at(0.5), at(2.25), at(2.5)], [None, Some(200.0), None]);
         assert!(truth.at("c", 1.25).is_err());
     }
 }
