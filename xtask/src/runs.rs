@@ -50,9 +50,10 @@ impl Profile {
             .collect()
     }
 
-    /// Builds tidewatch and a target.
-    pub fn build(self, target: &str) -> Result<()> {
-        cargo(&["build", "--profile", self.name(), "--package", "tidewatch", "--package", target])
+    /// Builds tidewatch and the targets: always together, since the features of a build depend on what is built with it.
+    pub fn build(self) -> Result<()> {
+        let packages = ["--package", "tidewatch", "--package", "orchestrator", "--package", "drip"];
+        cargo(&[&["build", "--profile", self.name()], packages.as_slice()].concat())
     }
 }
 

@@ -89,7 +89,7 @@ pub fn run(words: &[&str]) -> Result<()> {
             _ => bail!("no word `{word}`; words are --times=N, --jobs=N, --only=NAME[,NAME] and --profile=dev"),
         }
     }
-    profile.build("drip")?;
+    profile.build()?;
     let leaks: Vec<&Leak> = LEAKS.iter().filter(|leak| only.is_empty() || only.contains(&leak.name)).collect();
     let outcomes = side_by_side(queue(&leaks, times), jobs, |job| {
         let outcome = Outcome { seconds: job.run(profile), job };

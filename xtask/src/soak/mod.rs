@@ -36,7 +36,7 @@ impl Wanted<'_> {
 /// Runs the parts that are named, or all, so many at once; prints a line for each run and fails if one is wrong.
 pub fn run(words: &[&str]) -> Result<()> {
     let wanted = words_of(words)?;
-    wanted.profile.build("orchestrator")?;
+    wanted.profile.build()?;
     let mut failures = Vec::new();
     if wanted.part("rows") {
         failures.extend(rows::run(&wanted.rows, wanted.times, wanted.jobs, wanted.profile)?);
