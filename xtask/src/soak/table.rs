@@ -5,7 +5,7 @@ use crate::runs::median;
 
 /// A line as soon as a run is over.
 pub fn print_run(outcome: &Outcome) {
-    let figures: Vec<String> = outcome.figures.iter().map(|figure| figure_and_ratio(figure)).collect();
+    let figures: Vec<String> = outcome.figures.iter().map(figure_and_ratio).collect();
     let right = if outcome.is_right() { "right" } else { "WRONG" };
     println!("{:<32} {:>5.0} s  {right}  {}", outcome.name(), outcome.seconds, figures.join(", "));
 }
