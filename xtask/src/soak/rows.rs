@@ -16,6 +16,8 @@ use crate::runs::{Profile, judgement, scratch, side_by_side, summary};
 
 /// How far a figure may be from the truth, as a share of it.
 const NEAR: f64 = 0.15;
+/// The share of operations not begun in time from which a wrong run is told to have been strained.
+const STRAINED: f64 = 0.02;
 
 /// A row: the scenario (and the word for `--var leak=`), and what has to come out.
 pub struct Row {
@@ -189,7 +191,12 @@ impl Job {
             report: folder.join("report.md"),
         };
         match summary(&folder) {
-            Ok(summary) => self.compare(&mut outcome, exit, &summary, &truth),
+            Ok(summary) => {
+                self.compare(&mut outcome, exit, &summary, &truth);
+                if !outcome.is_right() {
+                    outcome.wrong.extend(strained(&summary));
+                }
+            }
             Err(problem) => outcome.wrong.push(format!("exit code {exit:?}, and {problem:#}")),
         }
         Ok(outcome)
@@ -235,6 +242,15 @@ impl Job {
             }
         }
     }
+}
+
+/// Whether the machine could not keep the pace: then the run says little about the judge.
+fn strained(summary: &Value) -> Option<String> {
+    let tally = &summary["scenarios"][0]["tally"];
+    let (missed, counted) = (tally["missed"].as_u64()?, tally["counted"].as_u64()?);
+    let share = missed as f64 / (missed + counted) as f64;
+    (share > STRAINED)
+        .then(|| format!("the machine was too busy: {:.0} % of the operations were not begun in time", 100.0 * share))
 }
 
 /// The figure of a metric, and its truth: the net rise over the judged window by the operations (seconds) in it.
