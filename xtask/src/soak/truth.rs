@@ -1,10 +1,10 @@
 //! What the fixture itself says that it keeps, read while a check runs.
 //!
-//! The fixture's `/truth` is asked about four times a second, over a connection of its own each time, so that none is
-//! open when the check counts descriptors for long. The clock begins when the recording does.
+//! The fixture's `/truth` is asked about four times a second, over one connection that stays: the buffers of new ones
+//! would lie between what the fixture keeps and make its heap creep. The clock begins when the recording does.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Child;
@@ -37,18 +37,22 @@ impl Truth {
     pub fn during(check: &mut Child, folder: &Path) -> Result<Self> {
         let mut truth = Self::default();
         let mut began = None;
-        let mut port = None;
+        let mut page = None;
         while check.try_wait().context("could not wait for tidewatch")?.is_none() {
             let Some(start) = began else {
                 began = folder.join("recording.jsonl").exists().then(Instant::now);
                 std::thread::sleep(WATCH);
                 continue;
             };
-            if port.is_none() {
-                port = printed_port(&folder.join("stdout.log"));
+            if page.is_none() {
+                page = printed_port(&folder.join("stdout.log")).and_then(|port| Page::open(port).ok());
+                if page.is_none() {
+                    std::thread::sleep(WATCH);
+                    continue;
+                }
             }
-            // A target that has not begun to listen, or has ended, has nothing to say.
-            if let Some(Ok(poll)) = port.map(|port| Poll::take(port, start)) {
+            // A target that has ended has nothing to say.
+            if let Some(Ok(poll)) = page.as_mut().map(|page| Poll::take(page, start)) {
                 truth.polls.push(poll);
             }
             std::thread::sleep(POLL);
@@ -75,12 +79,12 @@ impl Truth {
 }
 
 impl Poll {
-    fn take(port: u16, start: Instant) -> Result<Self> {
+    fn take(page: &mut Page, start: Instant) -> Result<Self> {
         let asked = start.elapsed();
-        let page = page(port)?;
+        let text = page.read()?;
         // The page was made somewhere between question and answer.
         let at = (asked + start.elapsed()).as_secs_f64() / 2.0;
-        Ok(Self { at, numbers: numbers(&page) })
+        Ok(Self { at, numbers: numbers(&text) })
     }
 
     fn number(&self, name: &str) -> Result<f64> {
@@ -94,15 +98,37 @@ fn printed_port(log: &Path) -> Option<u16> {
     rest.split_once('\n')?.0.trim().parse().ok()
 }
 
-fn page(port: u16) -> Result<String> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /truth HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(LARGEST_PAGE).read_to_string(&mut answer)?;
-    match answer.split_once("\r\n\r\n") {
-        Some((head, body)) if head.contains(" 200 ") => Ok(body.to_owned()),
-        _ => bail!("no page: {answer}"),
+/// The page of the fixture, over a connection that stays.
+struct Page {
+    stream: BufReader<TcpStream>,
+}
+
+impl Page {
+    fn open(port: u16) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    fn read(&mut self) -> Result<String> {
+        self.stream.get_mut().write_all(b"GET /truth HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let mut length = 0;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.stream.read_line(&mut line)? == 0 {
+                bail!("the target has closed the connection");
+            }
+            match line.trim_end().split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse()?,
+                None if line.trim_end().is_empty() => break,
+                Some(_) | None => {}
+            }
+        }
+        let mut body = String::new();
+        (&mut self.stream).take(u64::min(length, LARGEST_PAGE)).read_to_string(&mut body)?;
+        Ok(body)
     }
 }
 
