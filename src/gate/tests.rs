@@ -20,6 +20,7 @@ fn growth(metric: Metric, verdict: Verdict) -> Growth {
         suspected: false,
         decided_at: Some(22),
         per_op: Some(estimate(50.0, 60.0, 70.0)),
+        window: None,
         per_hour: Some(estimate(5e5, 6e5, 7e5)),
         baseline: 1000.0,
         last: 3000.0,

@@ -8,7 +8,7 @@ use super::floors::cycle_length;
 use super::looks::{FEWEST_CYCLES, look_from, quantum};
 use super::tail::{CREEP_FROM, Ground, Unrest};
 use super::window_test::Failure;
-use super::{Curve, Estimate, Floors, Growth, Question, Verdict};
+use super::{Curve, Estimate, Floors, Growth, Question, Verdict, Window};
 use crate::sample::PAST_CAP;
 
 /// The share of the cycles left out of figures where no decision says which.
@@ -53,6 +53,7 @@ pub fn judge(curve: &Curve, question: &Question) -> Growth {
         suspected: time_driven || (undecided && (course.suspects() || course.before_cap)),
         decided_at: course.decision.filter(|_| !undecided).map(|decision| floors.cycles[decision.at - 1].cycle),
         per_op: figures.per_unit,
+        window: figures.window,
         per_hour: figures.per_hour,
         baseline,
         last,
@@ -101,6 +102,7 @@ fn verdict(decision: Option<&Decision>, per_unit: Option<Estimate>, slack: &Slac
 #[derive(Debug)]
 pub(super) struct Figures {
     pub per_unit: Option<Estimate>,
+    pub window: Option<Window>,
     pub per_hour: Option<Estimate>,
     pub sensitivity: Option<f64>,
     pub cycle_length: Option<f64>,
@@ -111,10 +113,12 @@ impl Figures {
         let start = window(series, decision);
         let (x, y) = series.cycles_from(start);
         let per_unit = per_unit(x, y, ground.quantum).map(|growth| growth.widened(slack.less, slack.more));
-        let pace = pace_per_hour(floors.cycles.get(start..).unwrap_or_default());
+        let judged = floors.cycles.get(start..).unwrap_or_default();
+        let pace = pace_per_hour(judged);
         let cycle_length = cycle_length(&floors.cycles);
         Self {
             per_unit,
+            window: judged.first().zip(judged.last()).map(|(first, last)| Window { first: *first, last: *last }),
             per_hour: per_unit.zip(pace).map(|(growth, pace)| growth.scaled(pace)),
             sensitivity: cycle_length.and_then(|length| sensitivity(x, y, length, series.cycles(), ground.quantum)),
             cycle_length,

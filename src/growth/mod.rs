@@ -108,6 +108,15 @@ pub struct Floor {
     pub value: f64,
 }
 
+/// The floors over which a figure was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// The first of them.
+    pub first: Floor,
+    /// The last of them.
+    pub last: Floor,
+}
+
 /// The verdict on one curve with everything that led to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Growth {
@@ -123,6 +132,8 @@ pub struct Growth {
     pub decided_at: Option<u32>,
     /// Growth per unit of the axis, over the judged window.
     pub per_op: Option<Estimate>,
+    /// The judged window, where there are floors.
+    pub window: Option<Window>,
     /// Growth per hour at the pace of the run.
     pub per_hour: Option<Estimate>,
     /// The value before the first operation, warm-up included in the growth after it.

@@ -202,6 +202,7 @@ mod tests {
             baseline: 0.0,
             last: 1e6,
             highest: 1e6,
+            window: None,
             sensitivity: Some(20.0),
             more_cycles: None,
             reason: "so it is".into(),

@@ -10,7 +10,7 @@ use super::{Report, story};
 use crate::attribution::{Row, ScenarioFinding};
 use crate::exit::ExitCode;
 use crate::gate::{Check, Standing};
-use crate::growth::{Estimate, Growth, Verdict};
+use crate::growth::{Axis, Estimate, Floor, Growth, Verdict, Window};
 use crate::recording::{Host, Mode, Overhead};
 use crate::sample::{Ending, Metric, Priority, Shape, Stop, Tally};
 use crate::units::Unit;
@@ -148,6 +148,8 @@ pub struct Judgement {
     pub decided_at: Option<u32>,
     /// Growth per operation, or per second where nothing is driven.
     pub per_op: Option<Estimate>,
+    /// The cycles over which `per_op` was taken.
+    pub window: Option<JudgedWindow>,
     /// Growth per hour at the pace of the run.
     pub per_hour: Option<Estimate>,
     /// Rise from before the first operation to the last floor.
@@ -167,6 +169,41 @@ pub struct Judgement {
     pub more_seconds: Option<f64>,
     /// Why.
     pub reason: String,
+}
+
+/// Where in the recording a figure comes from: from one floor to another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct JudgedWindow {
+    /// The cycle of the first floor.
+    pub first_cycle: u32,
+    /// The cycle of the last floor.
+    pub last_cycle: u32,
+    /// When the first was, in seconds of the recording.
+    pub from_s: f64,
+    /// When the last was.
+    pub to_s: f64,
+    /// Operations at the first; null where nothing is driven.
+    pub from_operations: Option<u64>,
+    /// Operations at the last.
+    pub to_operations: Option<u64>,
+}
+
+impl JudgedWindow {
+    fn of(growth: &Growth) -> Option<Self> {
+        let Window { first, last } = growth.window?;
+        let operations = |floor: Floor| match growth.axis {
+            Axis::Operations => Some(floor.x as u64),
+            Axis::Seconds => None,
+        };
+        Some(Self {
+            first_cycle: first.cycle,
+            last_cycle: last.cycle,
+            from_s: first.t,
+            to_s: last.t,
+            from_operations: operations(first),
+            to_operations: operations(last),
+        })
+    }
 }
 
 /// One increment and its owner.
@@ -322,6 +359,7 @@ fn judgement(finding: &ScenarioFinding, growth: &Growth) -> Judgement {
         suspected: growth.suspected,
         decided_at: growth.decided_at,
         per_op: growth.per_op.filter(is_finite),
+        window: JudgedWindow::of(growth),
         per_hour: growth.per_hour.filter(is_finite),
         growth: growth.growth(),
         last: growth.last,

@@ -119,6 +119,7 @@ mod tests {
             baseline: 0.0,
             last: 0.0,
             highest: 0.0,
+            window: None,
             sensitivity: None,
             more_cycles: None,
             reason: String::new(),

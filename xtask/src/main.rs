@@ -3,9 +3,11 @@
 mod corpus;
 mod false_alarms;
 mod needs;
+mod runs;
 mod servers;
 mod soak;
 mod test;
+mod time_to_verdict;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -14,14 +16,16 @@ use anyhow::{Context as _, Result, bail};
 
 const HELP: &str = "\
 cargo xtask test            install what the tests need, then check format, lints and docs, and run every test
-cargo xtask soak [PART..]   the long matrices: none, all, single-leaks, renamed, kills, servers
-                            [default: every part];
-                            --jobs=N runs N checks at once
+cargo xtask soak [PART..]   the long matrices: rows, none, all, single-leaks, renamed, kills, servers
+                            [default: every part]; --jobs=N runs N checks at once;
+                            rows: --times=N of each form [5], --only=NAME[,NAME]
+cargo xtask time-to-verdict how soon a leak of a known size is told: --times=N of each [10], --jobs=N,
+                            --only=bytes,descriptors,threads
 cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 500 of each other one;
                             fails on a false alarm. Words: CLEAN --leaking N --from SEED --class NAME;
                             --class NAME --seed N prints one curve
-cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask corpus DIR      judge the labelled curves of DIR/MANIFEST.json: forbidden verdicts, growth missed, coverage
+cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask help            this text";
 
 fn main() -> ExitCode {
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::run(),
         ["soak", parts @ ..] => soak::run(parts),
+        ["time-to-verdict", words @ ..] => time_to_verdict::run(words),
         ["false-alarms", words @ ..] => false_alarms::run(words),
         ["needs"] => needs::meet(needs::Set::Tests),
         ["needs", "soak"] => needs::meet(needs::Set::Soak),

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -11,7 +10,8 @@ use serde_json::Value;
 
 use crate::needs::{self, Set};
 use crate::root;
-use crate::soak::{named, scratch, undecided};
+use crate::runs::{Profile, scratch, side_by_side};
+use crate::soak::checks::{named, undecided};
 
 /// A server's folder, the part that its scenarios drive, and the variable that makes it leak.
 struct Server {
@@ -39,9 +39,9 @@ struct Check {
     expected: BTreeSet<String>,
 }
 
-/// Checks every server in both forms, so many at once, with the program of the release profile; the names of those checks
+/// Checks every server in both forms, so many at once, the names of those checks
 /// that were wrong.
-pub fn run(jobs: usize) -> Result<Vec<String>> {
+pub fn run(jobs: usize, profile: Profile) -> Result<Vec<String>> {
     needs::meet(Set::Soak)?;
     let checks = SERVERS.iter().flat_map(|server| {
         let Server { folder, subsystem, leak } = *server;
@@ -53,28 +53,21 @@ pub fn run(jobs: usize) -> Result<Vec<String>> {
         "{:<28} {:>4} {:>8} {:>10}  {:<7} named as growing without end",
         "server", "exit", "seconds", "operations", ""
     );
-    let (queue, failures) = (Mutex::new(checks), Mutex::new(Vec::new()));
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    std::thread::scope(|all| {
-        for _ in 0..jobs.max(1) {
-            all.spawn(|| {
-                while let Some(check) = next() {
-                    if let Err(problem) = check.run() {
-                        println!("{:<28} {problem:#}", check.name);
-                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(check.name);
-                    }
-                }
-            });
+    let outcomes = side_by_side(checks.collect(), jobs, |check| {
+        let outcome = check.run(profile);
+        if let Err(problem) = &outcome {
+            println!("{:<28} {problem:#}", check.name);
         }
+        (check.name, outcome.is_ok())
     });
-    Ok(failures.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(outcomes.into_iter().filter(|(_, right)| !right).map(|(name, _)| name).collect())
 }
 
 impl Check {
-    fn run(&self) -> Result<()> {
+    fn run(&self, profile: Profile) -> Result<()> {
         let out = scratch(&self.name);
         let began = Instant::now();
-        let mut command = Command::new(root().join("target/release/tidewatch"));
+        let mut command = Command::new(profile.program("tidewatch"));
         command.arg("check").arg(root().join("fixtures/servers").join(self.folder)).args(["--json", "--out"]).arg(&out);
         if let Some(var) = self.var {
             command.args(["--var", var]);

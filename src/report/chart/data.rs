@@ -211,6 +211,7 @@ mod tests {
             suspected: false,
             decided_at: None,
             per_op,
+            window: None,
             per_hour: None,
             baseline: 10.0,
             last: 1034.0,

@@ -1,15 +1,15 @@
-//! The long matrices: too long for every change, run before a release.
+//! Checks of the whole orchestrator: which subsystems are named, and with which exit code.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::{cargo, root};
+use crate::root;
+use crate::runs::{Profile, scratch};
 
 /// The leaking systems of the orchestrator and the subsystem that has to be named for each.
 const LEAKS: [(&str, &str); 10] = [
@@ -25,63 +25,21 @@ const LEAKS: [(&str, &str); 10] = [
     ("connections", "Database connections"),
 ];
 
-const PARTS: [&str; 6] = ["none", "all", "single-leaks", "renamed", "kills", "servers"];
-
 /// One check of the orchestrator and what it has to name.
-struct Check {
-    name: String,
+pub struct Check {
+    pub name: String,
+    profile: Profile,
     file: PathBuf,
     vars: Vec<String>,
     expected: BTreeSet<String>,
 }
 
-/// Runs the parts that are named, or all, so many at once; prints a line for each run and fails if one is wrong.
-pub fn run(words: &[&str]) -> Result<()> {
-    let (parts, jobs) = words_of(words)?;
-    let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
-    cargo(&["build", "--release", "--package", "tidewatch", "--package", "orchestrator"])?;
-    let checks = checks(wanted)?;
-    if !checks.is_empty() {
-        println!("{:<28} {:>4} {:>8}  {:<7} named as growing without end", "run", "exit", "seconds", "");
-    }
-    let mut failures = carry_out(checks, jobs);
-    if wanted("servers") {
-        failures.extend(crate::servers::run(jobs)?);
-    }
-    if wanted("kills") {
-        // The test's own story, fifty times.
-        let status = Command::new("cargo")
-            .args(["test", "--package", "tidewatch", "--test", "it", "kills_leave", "--", "--nocapture"])
-            .env("TIDEWATCH_KILLS", "50")
-            .current_dir(root())
-            .status()?;
-        if !status.success() {
-            failures.push("kills".to_owned());
-        }
-    }
-    if !failures.is_empty() {
-        bail!("{} of the runs were wrong: {}", failures.len(), failures.join(", "));
-    }
-    println!("every run was right");
-    Ok(())
-}
-
-fn words_of<'a>(words: &[&'a str]) -> Result<(Vec<&'a str>, usize)> {
-    let (mut parts, mut jobs) = (Vec::new(), 1);
-    for word in words {
-        match word.strip_prefix("--jobs=") {
-            Some(number) => jobs = number.parse().with_context(|| format!("`{word}` names no number"))?,
-            None if PARTS.contains(word) => parts.push(*word),
-            None => bail!("no part `{word}`; parts are {}, and --jobs=N runs N checks at once", PARTS.join(", ")),
-        }
-    }
-    Ok((parts, jobs))
-}
-
-fn checks(wanted: impl Fn(&str) -> bool) -> Result<Vec<Check>> {
+/// The checks of the parts that are wanted.
+pub fn checks(wanted: impl Fn(&str) -> bool, profile: Profile) -> Result<Vec<Check>> {
     let every: BTreeSet<String> = LEAKS.iter().map(|(_, subsystem)| (*subsystem).to_owned()).collect();
     let check = |name: &str, leak: &str, expected: &BTreeSet<String>| Check {
         name: name.to_owned(),
+        profile,
         file: root().join("fixtures/orchestrator"),
         vars: vec![format!("leak={leak}")],
         expected: expected.clone(),
@@ -97,36 +55,23 @@ fn checks(wanted: impl Fn(&str) -> bool) -> Result<Vec<Check>> {
         checks.extend(LEAKS.iter().map(|(leak, owner)| check(leak, leak, &BTreeSet::from([(*owner).to_owned()]))));
     }
     if wanted("renamed") {
-        checks.push(Check { file: renamed()?, ..check("renamed, no gauges", "all", &every) });
+        checks.push(Check { file: renamed(profile)?, ..check("renamed, no gauges", "all", &every) });
     }
     Ok(checks)
 }
 
-/// Runs the checks, so many at once, and hands out the names of those that were wrong.
-fn carry_out(checks: Vec<Check>, jobs: usize) -> Vec<String> {
-    let (queue, failures) = (Mutex::new(checks.into_iter()), Mutex::new(Vec::new()));
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    std::thread::scope(|all| {
-        for _ in 0..jobs.max(1) {
-            all.spawn(|| {
-                while let Some(check) = next() {
-                    if let Err(problem) = check.run() {
-                        println!("{:<28} {problem:#}", check.name);
-                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(check.name);
-                    }
-                }
-            });
-        }
-    });
-    failures.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Check {
-    fn run(&self) -> Result<()> {
+    /// Prints the heads of the columns that [`Check::run`] fills.
+    pub fn print_heads() {
+        println!("{:<28} {:>4} {:>8}  {:<7} named as growing without end", "run", "exit", "seconds", "");
+    }
+
+    /// Runs it and prints a line. What is wrong is the error.
+    pub fn run(&self) -> Result<()> {
         let out = scratch(&self.name);
         let began = Instant::now();
-        let mut command = Command::new(root().join("target/release/tidewatch"));
-        command.arg("check").arg(&self.file).args(["--var", "cargo=true", "--json"]).arg("--out").arg(&out);
+        let mut command = Command::new(self.profile.program("tidewatch"));
+        command.arg("check").arg(&self.file).args(self.profile.vars()).arg("--json").arg("--out").arg(&out);
         for var in &self.vars {
             command.args(["--var", var]);
         }
@@ -153,7 +98,7 @@ impl Check {
 }
 
 /// The subsystems with a row that grows without end.
-pub(crate) fn named(summary: &Value) -> BTreeSet<String> {
+pub fn named(summary: &Value) -> BTreeSet<String> {
     let rows = summary["ledger"].as_array().cloned().unwrap_or_default();
     rows.iter()
         .filter(|row| row["verdict"] == "unbounded")
@@ -161,7 +106,8 @@ pub(crate) fn named(summary: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-pub(crate) fn undecided(summary: &Value) -> Vec<String> {
+/// The thresholds that did not hold.
+pub fn undecided(summary: &Value) -> Vec<String> {
     let checks = summary["thresholds"].as_array().cloned().unwrap_or_default();
     checks
         .iter()
@@ -171,11 +117,11 @@ pub(crate) fn undecided(summary: &Value) -> Vec<String> {
 }
 
 /// The same service under another name and with its ordinary gauges switched off: only scenarios can name it.
-fn renamed() -> Result<PathBuf> {
+fn renamed(profile: Profile) -> Result<PathBuf> {
     let folder = scratch("renamed-target");
     std::fs::create_dir_all(&folder)?;
     let program = folder.join("nightjar");
-    std::fs::copy(root().join("target/release/orchestrator"), &program)?;
+    std::fs::copy(profile.program("orchestrator"), &program)?;
     let text = std::fs::read_to_string(root().join("fixtures/orchestrator/tidewatch.toml"))?;
     let file = folder.join("tidewatch.toml");
     std::fs::write(&file, without_gauges(&text, &program.display().to_string()))?;
@@ -203,9 +149,4 @@ fn without_gauges(text: &str, program: &str) -> String {
         }
     }
     out
-}
-
-pub(crate) fn scratch(name: &str) -> PathBuf {
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    root().join("target/soak").join(format!("{plain}-{}", std::process::id()))
 }
