@@ -18,10 +18,9 @@ use crate::units::Unit;
 pub(super) const TIMES_CYCLES: usize = 2;
 /// The slope since the suspicion as a share of the slope at it.
 const SLOPE_KEEPS: f64 = 0.8;
-/// Floors from which the slope before the last doubling is taken: as many as the first look judges.
-const FEWEST_BEFORE_DOUBLING: usize = 8;
-/// Small growth may keep so much less of its slope at the lower end of the interval: condition 5's share.
-const DOUBT: f64 = SLOPE_KEEPS - LEAST_LATE_SHARE;
+/// Fewest floors from which the slope before the last doubling is taken. The doubt of a slope falls as n^1.5: it is half of
+/// what the 8 floors of the first look leave.
+const FEWEST_BEFORE_DOUBLING: usize = 12;
 
 /// Growth is contradicted by a slope since that is, with 95 % confidence, below this share of it, over as many cycles
 /// again: the share that a broken line must keep to be growth that goes on.
@@ -272,21 +271,32 @@ enum Size {
 /// where there are floors enough, over the last doubling, which holds none of the warm-up that an early suspicion was
 /// measured under. Either will do for growth that may matter; small growth must keep it by both, beyond their doubt.
 fn keeps(x: &[f64], y: &[f64], suspicion: &Suspicion, size: Size) -> f64 {
-    let kept = |from: usize, before: f64| {
-        let mut slopes = sen::Slopes::between(&x[from..], &y[from..])?;
-        let slope = slopes.median() / before;
-        Some(match size {
-            Size::Matters => slope,
-            Size::Small => slope.min(slopes.lower_bound(CONFIDENCE, VARIANCE_FACTOR) / before + DOUBT),
-        })
-    };
-    let since = kept(suspicion.at, suspicion.slope).unwrap_or(0.0);
-    let last = before_last_doubling(x, y).and_then(|(half, before)| kept(half, before));
-    match (last, size) {
-        (Some(last), Size::Matters) => since.max(last),
-        (Some(last), Size::Small) => since.min(last),
-        (None, _) => since,
+    let since = kept(&x[suspicion.at..], &y[suspicion.at..], suspicion.slope).unwrap_or_default();
+    let last = before_last_doubling(x, y).and_then(|(half, before)| kept(&x[half..], &y[half..], before));
+    match size {
+        Size::Matters => last.map_or(since.slope, |last| since.slope.max(last.beyond_doubt())),
+        Size::Small => last.map_or(since.beyond_doubt(), |last| since.beyond_doubt().min(last.beyond_doubt())),
     }
+}
+
+/// A slope as a share of the slope before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    slope: f64,
+    /// The same for the lower end of the slope's interval.
+    low: f64,
+}
+
+impl Kept {
+    /// The share that counts where the lower end must be kept too, to the share that condition 5 asks.
+    fn beyond_doubt(self) -> f64 {
+        self.slope.min(self.low + (SLOPE_KEEPS - LEAST_LATE_SHARE))
+    }
+}
+
+fn kept(x: &[f64], y: &[f64], before: f64) -> Option<Kept> {
+    let mut slopes = sen::Slopes::between(x, y)?;
+    Some(Kept { slope: slopes.median() / before, low: slopes.lower_bound(CONFIDENCE, VARIANCE_FACTOR) / before })
 }
 
 /// The first floor of the later half of all operations, and the slope over the quarter before it.

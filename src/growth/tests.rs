@@ -155,8 +155,8 @@ fn a_plain_leak_is_found_after_22_cycles_with_its_figures() {
 #[test]
 fn a_leak_is_confirmed_by_its_last_doubling_when_the_warm_up_was_long() {
     let under_a_warm_up =
-        |x: f64, dice: &mut Dice| pages(2e7 + 3e6 * (1.0 - (-x / 7e3).exp()) + 150.0 * x + 2e4 * dice.bell());
-    let found = |seed| asked(&run(Metric::Private, seed, 33, under_a_warm_up)).verdict == Verdict::Unbounded;
+        |x: f64, dice: &mut Dice| pages(2e7 + 6e6 * (1.0 - (-x / 12e3).exp()) + 150.0 * x + 2e4 * dice.bell());
+    let found = |seed| asked(&run(Metric::Private, seed, 75, under_a_warm_up)).verdict == Verdict::Unbounded;
     let found = (0..25).filter(|seed| found(*seed)).count();
     assert!(found >= 23, "only {found} of 25");
 }
