@@ -271,32 +271,33 @@ enum Size {
 /// where there are floors enough, over the last doubling, which holds none of the warm-up that an early suspicion was
 /// measured under. Either will do for growth that may matter; small growth must keep it by both, beyond their doubt.
 fn keeps(x: &[f64], y: &[f64], suspicion: &Suspicion, size: Size) -> f64 {
-    let since = kept(&x[suspicion.at..], &y[suspicion.at..], suspicion.slope).unwrap_or_default();
-    let last = before_last_doubling(x, y).and_then(|(half, before)| kept(&x[half..], &y[half..], before));
-    match size {
-        Size::Matters => last.map_or(since.slope, |last| since.slope.max(last.beyond_doubt())),
-        Size::Small => last.map_or(since.beyond_doubt(), |last| since.beyond_doubt().min(last.beyond_doubt())),
+    let since = Kept::of(&x[suspicion.at..], &y[suspicion.at..], suspicion.slope);
+    let since = since.map_or(0.0, Kept::beyond_doubt);
+    let last = before_last_doubling(x, y).and_then(|(half, before)| Kept::of(&x[half..], &y[half..], before));
+    match (last, size) {
+        (Some(last), Size::Matters) => since.max(last.slope),
+        (Some(last), Size::Small) => since.min(last.beyond_doubt()),
+        (None, _) => since,
     }
 }
 
-/// A slope as a share of the slope before.
-#[derive(Clone, Copy, Debug, Default)]
+/// A slope, and the lower end of its interval, as shares of the slope before.
+#[derive(Clone, Copy, Debug)]
 struct Kept {
     slope: f64,
-    /// The same for the lower end of the slope's interval.
     low: f64,
 }
 
 impl Kept {
+    fn of(x: &[f64], y: &[f64], before: f64) -> Option<Self> {
+        let mut slopes = sen::Slopes::between(x, y)?;
+        Some(Self { slope: slopes.median() / before, low: slopes.lower_bound(CONFIDENCE, VARIANCE_FACTOR) / before })
+    }
+
     /// The share that counts where the lower end must be kept too, to the share that condition 5 asks.
     fn beyond_doubt(self) -> f64 {
         self.slope.min(self.low + (SLOPE_KEEPS - LEAST_LATE_SHARE))
     }
-}
-
-fn kept(x: &[f64], y: &[f64], before: f64) -> Option<Kept> {
-    let mut slopes = sen::Slopes::between(x, y)?;
-    Some(Kept { slope: slopes.median() / before, low: slopes.lower_bound(CONFIDENCE, VARIANCE_FACTOR) / before })
 }
 
 /// The first floor of the later half of all operations, and the slope over the quarter before it.

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{cargo, root};
+use crate::runs::Profile;
 
 /// Growth of at least so many times the sensitivity must be found.
 const TIMES_SENSITIVITY: f64 = 2.0;
@@ -37,7 +37,7 @@ struct Case {
 /// Judges every curve of the folder, prints what came out, and fails when a demand is not met.
 pub fn run(folder: &str) -> Result<()> {
     let folder = std::env::current_dir()?.join(folder);
-    cargo(&["build", "--release", "--package", "tidewatch"])?;
+    Profile::Release.build()?;
     let cases = cases(&folder)?;
     let mut broken = forbidden(&cases);
     table(&cases);
@@ -101,7 +101,7 @@ fn file(folder: &Path, curve: &Value) -> Result<String> {
 
 /// What `tidewatch judge --json` says of each file.
 fn judge(resource: &str, files: &[String]) -> Result<Vec<(String, Value)>> {
-    let output = Command::new(root().join("target/release/tidewatch"))
+    let output = Command::new(Profile::Release.program("tidewatch"))
         .args(["judge", "--json", "--resource", resource, "--"])
         .args(files)
         .output()
