@@ -18,9 +18,11 @@ use crate::units::Unit;
 pub(super) const TIMES_CYCLES: usize = 2;
 /// The slope since the suspicion as a share of the slope at it.
 const SLOPE_KEEPS: f64 = 0.8;
-/// Fewest floors from which the slope before the last doubling is taken. The doubt of a slope falls as n^1.5: it is half of
-/// what the 8 floors of the first look leave.
-const FEWEST_BEFORE_DOUBLING: usize = 12;
+/// Fewest floors from which the slope before the last doubling is taken: as many as the first look judges.
+const FEWEST_BEFORE_DOUBLING: usize = 8;
+/// The confidence of each end where two slopes are in doubt: 1.645 / sqrt(2) deviations of each are about 1.645 of their
+/// ratio, which is the confidence of one end alone.
+const END_CONFIDENCE: f64 = 0.88;
 
 /// Growth is contradicted by a slope since that is, with 95 % confidence, below this share of it, over as many cycles
 /// again: the share that a broken line must keep to be growth that goes on.
@@ -269,45 +271,50 @@ enum Size {
 
 /// How much of its slope a rise kept over a doubling of its operations. It is measured twice: since the suspicion, and
 /// where there are floors enough, over the last doubling, which holds none of the warm-up that an early suspicion was
-/// measured under. Either will do for growth that may matter; small growth must keep it by both, beyond their doubt.
+/// measured under. Either will do for growth that may matter; small growth must keep it by both.
 fn keeps(x: &[f64], y: &[f64], suspicion: &Suspicion, size: Size) -> f64 {
-    let since = Kept::of(&x[suspicion.at..], &y[suspicion.at..], suspicion.slope);
-    let since = since.map_or(0.0, Kept::beyond_doubt);
-    let last = before_last_doubling(x, y).and_then(|(half, before)| Kept::of(&x[half..], &y[half..], before));
-    match (last, size) {
-        (Some(last), Size::Matters) => since.max(last.slope),
-        (Some(last), Size::Small) => since.min(last.beyond_doubt()),
+    let then = Before { slope: suspicion.slope, high: suspicion.slope, confidence: CONFIDENCE };
+    let since = then.kept_by(&x[suspicion.at..], &y[suspicion.at..]).unwrap_or(0.0);
+    match (last_doubling(x, y), size) {
+        (Some(last), Size::Matters) => since.max(last),
+        (Some(last), Size::Small) => since.min(last),
         (None, _) => since,
     }
 }
 
-/// A slope, and the lower end of its interval, as shares of the slope before.
-#[derive(Clone, Copy, Debug)]
-struct Kept {
-    slope: f64,
-    low: f64,
-}
-
-impl Kept {
-    fn of(x: &[f64], y: &[f64], before: f64) -> Option<Self> {
-        let mut slopes = sen::Slopes::between(x, y)?;
-        Some(Self { slope: slopes.median() / before, low: slopes.lower_bound(CONFIDENCE, VARIANCE_FACTOR) / before })
-    }
-
-    /// The share that counts where the lower end must be kept too, to the share that condition 5 asks.
-    fn beyond_doubt(self) -> f64 {
-        self.slope.min(self.low + (SLOPE_KEEPS - LEAST_LATE_SHARE))
-    }
-}
-
-/// The first floor of the later half of all operations, and the slope over the quarter before it.
-fn before_last_doubling(x: &[f64], y: &[f64]) -> Option<(usize, f64)> {
+/// How much the later half of all operations kept of the slope over the quarter before it.
+fn last_doubling(x: &[f64], y: &[f64]) -> Option<f64> {
     let now = *x.last()?;
     let (quarter, half) = (x.partition_point(|at| *at < now / 4.0), x.partition_point(|at| *at < now / 2.0));
     if half - quarter < FEWEST_BEFORE_DOUBLING {
         return None;
     }
-    sen::slope(&x[quarter..half], &y[quarter..half]).filter(|slope| *slope > 0.0).map(|slope| (half, slope))
+    let mut slopes = sen::Slopes::between(&x[quarter..half], &y[quarter..half])?;
+    let before = Before {
+        slope: slopes.median(),
+        high: slopes.upper_bound(END_CONFIDENCE, VARIANCE_FACTOR),
+        confidence: END_CONFIDENCE,
+    };
+    (before.slope > 0.0).then(|| before.kept_by(&x[half..], &y[half..])).flatten()
+}
+
+/// The slope before a doubling of the operations, and how steep it may have been.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    slope: f64,
+    high: f64,
+    /// Of the lower end of the slope after it.
+    confidence: f64,
+}
+
+impl Before {
+    /// The slope of these floors as a share of it. Where the two are in doubt, the least share that they leave possible must
+    /// come to what condition 5 asks: what it lacks is taken off.
+    fn kept_by(self, x: &[f64], y: &[f64]) -> Option<f64> {
+        let mut slopes = sen::Slopes::between(x, y)?;
+        let least = slopes.lower_bound(self.confidence, VARIANCE_FACTOR) / self.high;
+        Some((slopes.median() / self.slope).min(least + (SLOPE_KEEPS - LEAST_LATE_SHARE)))
+    }
 }
 
 /// The looks of a run with so many cycles. The last cycle of a spent budget is a look too, as long as no more looks
