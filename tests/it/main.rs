@@ -2,6 +2,7 @@
 //!
 //! - `guardian`: what is launched ends, whatever way its parent ends
 //! - `demo`: the first command that a new user runs
+//! - `heap_preload`: the allocation sampler inside real programs
 //! - `orchestrator`: every system of the fixture service, leaking and fixed
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
 //! - `kill_nine`: tidewatch itself is killed at random moments
@@ -17,6 +18,8 @@ mod bad_input;
 mod commands;
 mod demo;
 mod guardian;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_preload;
 mod kill_nine;
 mod orchestrator;
 mod reports;

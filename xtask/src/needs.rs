@@ -11,12 +11,14 @@ struct Need {
     package: &'static str,
 }
 
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 7] = [
     Need { programs: &["redis-server"], package: "redis-server" },
     Need { programs: &["redis-benchmark"], package: "redis-tools" },
     Need { programs: &["/usr/lib/postgresql/*/bin/postgres", "postgres"], package: "postgresql" },
     Need { programs: &["python3"], package: "python3" },
     Need { programs: &["wrk"], package: "wrk" },
+    Need { programs: &["gcc"], package: "gcc" },
+    Need { programs: &["sqlite3"], package: "sqlite3" },
 ];
 
 /// Installs what is missing where that may be (root on Debian), else names it and fails.
