@@ -26,7 +26,9 @@ fn variable(name: &str) -> Result<String, Box<dyn Error>> {
 
 fn is_supported() -> Result<bool, Box<dyn Error>> {
     let is_linux = variable("CARGO_CFG_TARGET_OS")? == "linux" && variable("CARGO_CFG_TARGET_ENV")? == "gnu";
-    Ok(is_linux && variable("CARGO_CFG_TARGET_ARCH")? == "x86_64" && variable("CARGO_CFG_TARGET_POINTER_WIDTH")? == "64")
+    Ok(is_linux
+        && variable("CARGO_CFG_TARGET_ARCH")? == "x86_64"
+        && variable("CARGO_CFG_TARGET_POINTER_WIDTH")? == "64")
 }
 
 fn compile(library: &Path) -> Result<(), Box<dyn Error>> {

@@ -5,6 +5,7 @@
 
 use core::ffi::c_void;
 
+use crate::figures;
 use crate::real::{self, call};
 use crate::sampling::{self, Guard};
 use crate::state::{self, Table};
@@ -12,7 +13,6 @@ use crate::sys::{self, MAP_PRIVATE_ANONYMOUS, PROT_WRITE};
 use crate::table::{Record, count};
 use crate::unwind::{self, End};
 use crate::wire::{Facts, Kind, UNWINDER_CFI};
-use crate::figures;
 
 type Block = *mut c_void;
 /// A sample to be taken: the table, and the doublings of its interval.
@@ -26,7 +26,7 @@ fn record(chosen: Chosen, kind: Kind, block: Block, size: usize, sp: usize, bp: 
     }
     let Some(_guard) = Guard::enter() else { return };
     // A child of vfork runs on its parent's table; one of fork has none.
-    if state::table().is_none() {
+    if state::table().is_none() || !state::has_room() {
         return;
     }
     // SAFETY: `sp` is where the caller's call has put the return address.
@@ -49,7 +49,7 @@ fn record(chosen: Chosen, kind: Kind, block: Block, size: usize, sp: usize, bp: 
 
 /// Takes out the record of a block that goes away now.
 fn remove(block: Block) -> Option<(&'static Table, Record)> {
-    let table = state::table()?;
+    let table = state::table().filter(|_| state::is_roomy())?;
     table.remove(block as u64).map(|record| (table, record))
 }
 
@@ -163,6 +163,7 @@ fn resize(chosen: Chosen, block: Block, size: usize, sp: usize, bp: usize) -> Bl
 
 const FAILED: usize = usize::MAX;
 const MAP_FIXED: usize = 0x10;
+const MAP_NORESERVE: usize = 0x4000;
 
 /// `mmap` of private memory without a file.
 #[expect(clippy::too_many_arguments, reason = "six of the call itself")]
@@ -179,7 +180,9 @@ pub unsafe extern "C" fn mmap_anonymous(
     // SAFETY: `sp` is where the caller's call has put the return address.
     let caller = unsafe { *(sp as *const usize) };
     let is_ours = flags as usize & MAP_PRIVATE_ANONYMOUS == MAP_PRIVATE_ANONYMOUS && !real::is_allocator(caller);
-    let is_counted = is_ours && prot as usize & PROT_WRITE != 0 && sampling::take(size as u64);
+    // What is reserved is no allocation.
+    let is_writable = prot as usize & PROT_WRITE != 0 && flags as usize & MAP_NORESERVE == 0;
+    let is_counted = is_ours && is_writable && sampling::take(size as u64);
     let chosen = if is_counted { sampling::crossed(size as u64) } else { None };
     if is_ours && flags as usize & MAP_FIXED != 0 {
         remove(at);
@@ -198,7 +201,8 @@ pub unsafe extern "C" fn munmap_known(at: Block, size: usize) -> i32 {
     if let Some((table, mut record)) = before {
         if result != 0 {
             table.restore(at as u64, record);
-        } else if let Some(rest) = record.size.checked_sub(size.next_multiple_of(4096) as u64).filter(|rest| *rest > 0) {
+        } else if let Some(rest) = record.size.checked_sub(size.next_multiple_of(4096) as u64).filter(|rest| *rest > 0)
+        {
             record.size = rest;
             table.restore(at as u64 + size.next_multiple_of(4096) as u64, record);
         }

@@ -48,9 +48,7 @@ pub fn refresh(table: &Table) {
         return;
     }
     let before = sys::now();
-    if before < next
-        || NEXT.compare_exchange(next, before + SECOND, Ordering::Relaxed, Ordering::Relaxed).is_err()
-    {
+    if before < next || NEXT.compare_exchange(next, before + SECOND, Ordering::Relaxed, Ordering::Relaxed).is_err() {
         return;
     }
     // SAFETY: `prepare` found glibc's function under this name.

@@ -159,8 +159,8 @@ pub fn logarithm(number: f64) -> f64 {
     // ln m = 2 artanh((m - 1) / (m + 1)), where the argument is below .172.
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let square = s * s;
-    let series = 1.0
-        + square * (1.0 / 3.0 + square * (1.0 / 5.0 + square * (1.0 / 7.0 + square * (1.0 / 9.0 + square / 11.0))));
+    let series =
+        1.0 + square * (1.0 / 3.0 + square * (1.0 / 5.0 + square * (1.0 / 7.0 + square * (1.0 / 9.0 + square / 11.0))));
     exponent as f64 * core::f64::consts::LN_2 + 2.0 * s * series
 }
 

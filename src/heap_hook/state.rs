@@ -3,11 +3,12 @@
 //! It begins when the environment names a folder, or when a caller gives it a file. It ends in a child of `fork`: the
 //! word that says it works lies on a page that the kernel clears there, because the table belongs to the parent.
 
+use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 pub use crate::table::Table;
-use crate::wire::{self, STATE_ACTIVE, STATE_DETACHED, TABLE_BYTES, UNWINDER_CFI, UNWINDER_NONE};
+use crate::wire::{self, HEADER_BYTES, STATE_ACTIVE, STATE_DETACHED, TABLE_BYTES, UNWINDER_CFI, UNWINDER_NONE};
 use crate::{figures, real, sys, unwind};
 
 /// The variable: a folder, a colon, the mean interval in bytes, and for tests a colon and a seed.
@@ -94,20 +95,65 @@ pub unsafe fn begin(environment: *const *const c_char) {
 
 fn begin_with(value: &[u8]) -> Option<()> {
     let wish = wish(value)?;
-    let (mut made, mut name) = ([0; PATH], [0; PATH]);
+    let (mut made, mut name) = ([0; PATH], [0; PATH - 1]);
     let pid = sys::pid();
     let made = write_path(&mut made, wish.folder, pid, b".new")?;
     let name = write_path(&mut name, wish.folder, pid, b"")?;
     let file = sys::create(made)?;
-    let table = sys::size_and_map(file, TABLE_BYTES);
+    let table = if sys::take_room(file, 0, HEADER_BYTES) { sys::map(file, TABLE_BYTES) } else { None };
     sys::close(file);
-    let begun = table.and_then(|table| start(table, wish.interval, wish.seed.unwrap_or_else(|| sys::now() ^ pid << 40)));
+    let begun =
+        table.and_then(|table| start(table, wish.interval, wish.seed.unwrap_or_else(|| sys::now() ^ pid << 40)));
     if begun.is_none() || !sys::rename(made, name) {
         sys::unlink(made);
         stop();
         return None;
     }
+    // SAFETY: nobody reads the path before `ROOM` says that it is there.
+    unsafe { (*PATH_OF_TABLE.0.get()).get_mut(..name.count_bytes())?.copy_from_slice(name.to_bytes()) };
+    ROOM.store(HEADER_ONLY, Ordering::Release);
     Some(())
+}
+
+struct PathOfTable(UnsafeCell<[u8; PATH]>);
+
+// SAFETY: written once, before `ROOM` leaves its first value, and read after that.
+unsafe impl Sync for PathOfTable {}
+
+static PATH_OF_TABLE: PathOfTable = PathOfTable(UnsafeCell::new([0; PATH]));
+
+const NONE: u32 = 0;
+const HEADER_ONLY: u32 = 1;
+const TAKING: u32 = 2;
+const ALL: u32 = 3;
+
+/// How much of the table has room on its disk. Most programs end before their first sample, and need a page.
+static ROOM: AtomicU32 = AtomicU32::new(NONE);
+
+/// Whether records were written, or can be.
+pub fn is_roomy() -> bool {
+    ROOM.load(Ordering::Acquire) == ALL
+}
+
+/// Whether the table has room behind its header; takes it the first time. Without, the sampler stops.
+pub fn has_room() -> bool {
+    match ROOM.compare_exchange(HEADER_ONLY, TAKING, Ordering::AcqRel, Ordering::Acquire) {
+        Err(room) => return room == ALL,
+        Ok(_) => {}
+    }
+    // SAFETY: written before, and ended by zeros.
+    let path = unsafe { CStr::from_ptr(PATH_OF_TABLE.0.get().cast()) };
+    let is_taken = sys::reopen(path).is_some_and(|file| {
+        let is_taken = sys::take_room(file, HEADER_BYTES, TABLE_BYTES);
+        sys::close(file);
+        is_taken
+    });
+    if is_taken {
+        ROOM.store(ALL, Ordering::Release);
+    } else {
+        stop();
+    }
+    is_taken
 }
 
 struct Wish<'a> {
@@ -140,7 +186,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// Writes `FOLDER/heap.PID` and an ending.
-fn write_path<'a>(path: &'a mut [u8; PATH], folder: &[u8], pid: u64, ending: &[u8]) -> Option<&'a CStr> {
+fn write_path<'a>(path: &'a mut [u8], folder: &[u8], pid: u64, ending: &[u8]) -> Option<&'a CStr> {
     let mut digits = [0; 20];
     let mut first = digits.len();
     let mut rest = pid;
@@ -206,7 +252,8 @@ pub fn attach(file: c_int, interval: u64) -> bool {
     if table().is_some() || interval == 0 {
         return false;
     }
-    let table = sys::size_and_map(file, TABLE_BYTES);
+    let table = if sys::take_room(file, 0, TABLE_BYTES) { sys::map(file, TABLE_BYTES) } else { None };
+    ROOM.store(if table.is_some() { ALL } else { NONE }, Ordering::Release);
     table.and_then(|table| start(table, interval, sys::now() ^ sys::pid() << 40)).is_some()
 }
 

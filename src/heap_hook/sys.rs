@@ -40,12 +40,18 @@ const SYS_RT_SIGPROCMASK: usize = 14;
 const SYS_MADVISE: usize = 28;
 const SYS_GETPID: usize = 39;
 const SYS_FTRUNCATE: usize = 77;
+const SYS_PWRITE: usize = 18;
 const SYS_RENAME: usize = 82;
 const SYS_UNLINK: usize = 87;
+const SYS_FALLOCATE: usize = 285;
 
-const O_RDWR_CREAT_TRUNC_NOFOLLOW_CLOEXEC: usize = 0o2 | 0o100 | 0o1000 | 0o400_000 | 0o2_000_000;
+const O_RDWR_NOFOLLOW_CLOEXEC: usize = 0o2 | 0o400_000 | 0o2_000_000;
+const O_CREAT_TRUNC: usize = 0o100 | 0o1000;
 const MADV_WIPEONFORK: usize = 18;
 const EFAULT: isize = -14;
+const EOPNOTSUPP: isize = -95;
+
+static ZEROS: [u8; 4096] = [0; 4096];
 
 /// A system call; the result is negative for an error.
 ///
@@ -114,23 +120,43 @@ pub fn page_wiped_on_fork() -> Option<usize> {
 
 /// Makes a file, for this user alone.
 pub fn create(path: &core::ffi::CStr) -> Option<c_int> {
+    open(path, O_RDWR_NOFOLLOW_CLOEXEC | O_CREAT_TRUNC)
+}
+
+/// Opens a file that is there.
+pub fn reopen(path: &core::ffi::CStr) -> Option<c_int> {
+    open(path, O_RDWR_NOFOLLOW_CLOEXEC)
+}
+
+fn open(path: &core::ffi::CStr, how: usize) -> Option<c_int> {
     // SAFETY: the path ends with a zero.
-    let file = unsafe {
-        call(SYS_OPEN, [path.as_ptr() as usize, O_RDWR_CREAT_TRUNC_NOFOLLOW_CLOEXEC, 0o600, 0, 0, 0])
-    };
+    let file = unsafe { call(SYS_OPEN, [path.as_ptr() as usize, how, 0o600, 0, 0, 0]) };
     (file >= 0).then_some(file as c_int)
 }
 
-/// Gives an open file its size and maps it.
-pub fn size_and_map(file: c_int, bytes: usize) -> Option<usize> {
-    // SAFETY: new memory at an address of the kernel's choice.
+/// Takes room on its disk for a file that has `from` bytes and is to have `bytes`. A page that found none later would be the
+/// end of the program.
+pub fn take_room(file: c_int, from: usize, bytes: usize) -> bool {
+    // SAFETY: the file is ours; the zeros are static.
     unsafe {
         if call(SYS_FTRUNCATE, [file as usize, bytes, 0, 0, 0, 0]) < 0 {
-            return None;
+            return false;
         }
-        let place = call(SYS_MMAP, [0, bytes, PROT_READ_WRITE, MAP_SHARED, file as usize, 0]);
-        (place >= 0).then_some(place as usize)
+        match call(SYS_FALLOCATE, [file as usize, 0, 0, bytes, 0, 0]) {
+            EOPNOTSUPP => (from..bytes).step_by(ZEROS.len()).all(|at| {
+                let length = ZEROS.len().min(bytes - at);
+                call(SYS_PWRITE, [file as usize, ZEROS.as_ptr() as usize, length, at, 0, 0]) == length as isize
+            }),
+            taken => taken >= 0,
+        }
     }
+}
+
+/// Maps so many bytes of a file. It may be shorter, as long as nobody reads or writes behind its end.
+pub fn map(file: c_int, bytes: usize) -> Option<usize> {
+    // SAFETY: new memory at an address of the kernel's choice.
+    let place = unsafe { call(SYS_MMAP, [0, bytes, PROT_READ_WRITE, MAP_SHARED, file as usize, 0]) };
+    (place >= 0).then_some(place as usize)
 }
 
 /// Closes a file of ours.

@@ -1,8 +1,8 @@
 //! The table that the sampler writes inside a target and the reader reads from outside.
 //!
 //! One file of fixed size: a header page, buckets of live records, an index of call stacks, and a pool of
-//! program counters. Everything is made of aligned 64-bit words that are written atomically. The file is sparse:
-//! only what is used takes memory. Both sides include this file, so there is one description of the format; a change of
+//! program counters. Everything is made of aligned 64-bit words that are written atomically. Only what is
+//! used takes memory, and before the first sample the file is its header alone. Both sides include this file, so there is one description of the format; a change of
 //! any size or meaning takes a new [`VERSION`].
 
 use core::mem::{offset_of, size_of};

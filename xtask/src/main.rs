@@ -1,6 +1,7 @@
 //! The project's own chores. `cargo xtask help` lists them.
 
 mod needs;
+mod overhead;
 mod soak;
 mod test;
 
@@ -13,6 +14,7 @@ const HELP: &str = "\
 cargo xtask test            install what the tests need, then check format, lints and docs, and run every test
 cargo xtask soak [PART..]   the long matrices: none, all, single-leaks, renamed, kills [default: every part];
                             --jobs=N runs N checks at once
+cargo xtask overhead        what the allocation sampler costs, as a table; fails past the goals (needs valgrind)
 cargo xtask needs           install what the tests need, or name it
 cargo xtask help            this text";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::run(),
         ["soak", parts @ ..] => soak::run(parts),
+        ["overhead"] => overhead::run(),
         ["needs"] => needs::meet(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");

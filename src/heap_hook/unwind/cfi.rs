@@ -121,8 +121,7 @@ fn common(module: &Module, at: usize) -> Option<Common> {
     if register != RETURN || !matches!(version, 1 | 3) {
         return None;
     }
-    let mut common =
-        Common { code, data, encoding: 0, has_augmentation: false, is_signal: false, instructions: cie };
+    let mut common = Common { code, data, encoding: 0, has_augmentation: false, is_signal: false, instructions: cie };
     if length > 1 {
         common.augmentation(&mut names, cie)?;
     }

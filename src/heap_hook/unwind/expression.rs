@@ -1,9 +1,9 @@
 //! Expressions of unwind tables: a small stack machine, as compilers and the linker use it.
 
+use super::Registers;
 use super::cfi::{FRAME, RETURN, STACK};
 use super::cursor::Cursor;
 use super::stack::Stack;
-use super::Registers;
 
 const DEPTH: usize = 16;
 /// Instructions that one expression may take; tables have about ten.

@@ -61,6 +61,12 @@ pub fn of(address: usize) -> Option<Module> {
 const SORTED: u8 = 0x3b;
 
 impl Module {
+    /// A module whose header is its begin.
+    #[cfg(test)]
+    pub fn for_tests(start: usize, end: usize) -> Self {
+        Self { start, end, header: start }
+    }
+
     /// A cursor at an address of this module.
     pub fn cursor(&self, at: usize) -> Option<Cursor> {
         // SAFETY: the module is loaded while one of its functions is on the stack.

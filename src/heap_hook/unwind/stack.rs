@@ -78,6 +78,8 @@ impl Stack {
 fn thread_pointer() -> usize {
     let pointer: usize;
     // SAFETY: the first word of a thread's block is its own address.
-    unsafe { core::arch::asm!("mov {}, qword ptr fs:0", out(reg) pointer, options(nostack, readonly, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("mov {}, qword ptr fs:0", out(reg) pointer, options(nostack, readonly, preserves_flags))
+    };
     pointer
 }

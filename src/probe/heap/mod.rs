@@ -50,11 +50,14 @@ impl HeapTable {
         if word(1) != wire::VERSION {
             return Err(HeapError::OtherVersion { path: path.to_owned(), found: word(1), known: wire::VERSION });
         }
-        let size = table.file.metadata().map_err(|source| table.unreadable(source))?.len();
-        if word(2) != wire::TABLE_BYTES as u64 || size < wire::TABLE_BYTES as u64 {
+        if word(2) != wire::TABLE_BYTES as u64 || table.size()? < wire::HEADER_BYTES as u64 {
             return Err(HeapError::NotATable { path: path.to_owned() });
         }
         Ok(table)
+    }
+
+    fn size(&self) -> Result<u64, HeapError> {
+        Ok(self.file.metadata().map_err(|source| self.unreadable(source))?.len())
     }
 
     /// The tables in the folder of a launched target, with the processes that made them, in the order of their pids. Processes that
@@ -89,12 +92,17 @@ impl HeapTable {
     ///
     /// The file cannot be read.
     pub fn snapshot(&self) -> Result<HeapSnapshot, HeapError> {
+        let mut header = vec![0; wire::HEADER_BYTES];
+        if self.size()? < wire::TABLE_BYTES as u64 {
+            // No sample was taken yet: the file is its header.
+            self.read(&mut header, 0)?;
+            return Ok(snapshot::take(&header, &[], &[], &[]));
+        }
         // Records first: the stacks that they name were written before them.
         let mut records = vec![0; wire::STACKS_AT - wire::BUCKETS_AT];
         self.read(&mut records, wire::BUCKETS_AT)?;
         let mut stacks = vec![0; wire::POOL_AT - wire::STACKS_AT];
         self.read(&mut stacks, wire::STACKS_AT)?;
-        let mut header = vec![0; wire::HEADER_BYTES];
         self.read(&mut header, 0)?;
         let mut pool = vec![0; snapshot::pool_bytes(&header)];
         self.read(&mut pool, wire::POOL_AT)?;

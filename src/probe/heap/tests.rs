@@ -76,11 +76,18 @@ fn what_is_no_table_is_told() {
     };
     assert!(version(wire::VERSION + 1).contains("version 2"), "{}", version(wire::VERSION + 1));
     assert!(version(0).contains("version 0"));
-    for other in [b"".as_slice(), b"short", &[0; 8192], empty().split_at(8192).0] {
+    for other in [b"".as_slice(), b"short", &[0; 8192], empty().split_at(100).0] {
         let error = HeapTable::open(written(other).path()).unwrap_err();
         assert!(matches!(error, HeapError::NotATable { .. }), "{error}");
     }
     assert!(matches!(HeapTable::open(Path::new("/nonexistent/heap.1")), Err(HeapError::Open { .. })));
+}
+
+#[test]
+fn a_table_without_samples_is_its_header() {
+    let file = written(empty().split_at(wire::HEADER_BYTES).0);
+    let snapshot = HeapTable::open(file.path()).unwrap().snapshot().unwrap();
+    assert_eq!((snapshot.pid, snapshot.stacks.len(), snapshot.live().samples), (4071, 0, 0));
 }
 
 #[test]
