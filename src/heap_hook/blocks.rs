@@ -152,10 +152,8 @@ fn resize(chosen: Chosen, block: Block, size: usize, sp: usize, bp: usize) -> Bl
     }
     let before = remove(block);
     let new = call!(REALLOC(block, size): fn(Block, usize) -> Block);
-    if new.is_null() && size != 0 {
-        if let Some((table, record)) = before {
-            table.restore(block as u64, record);
-        }
+    if let Some((table, record)) = before.filter(|_| new.is_null() && size != 0) {
+        table.restore(block as u64, record);
     }
     record(chosen, Kind::Block, new, size, sp, bp);
     new
@@ -166,7 +164,6 @@ const MAP_FIXED: usize = 0x10;
 const MAP_NORESERVE: usize = 0x4000;
 
 /// `mmap` of private memory without a file.
-#[expect(clippy::too_many_arguments, reason = "six of the call itself")]
 pub unsafe extern "C" fn mmap_anonymous(
     at: Block,
     size: usize,

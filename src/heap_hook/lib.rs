@@ -16,15 +16,15 @@
 extern crate core;
 
 pub mod attach;
-pub mod blocks;
+mod blocks;
 pub mod entry;
-pub mod figures;
-pub mod real;
-pub mod sampling;
-pub mod state;
-pub mod sys;
-pub mod table;
-pub mod unwind;
+mod figures;
+mod real;
+mod sampling;
+mod state;
+mod sys;
+mod table;
+mod unwind;
 pub mod wire;
 
 #[cfg(tidewatch_hook)]

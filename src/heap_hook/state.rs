@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsiz
 
 pub use crate::table::Table;
 use crate::wire::{self, HEADER_BYTES, STATE_ACTIVE, STATE_DETACHED, TABLE_BYTES, UNWINDER_CFI, UNWINDER_NONE};
-use crate::{figures, real, sys, unwind};
+use crate::{figures, real, sys, table, unwind};
 
 /// The variable: a folder, a colon, the mean interval in bytes, and for tests a colon and a seed.
 const VARIABLE: &[u8] = b"TIDEWATCH_HEAP=";
@@ -253,6 +253,7 @@ pub fn attach(file: c_int, interval: u64) -> bool {
         return false;
     }
     let table = if sys::take_room(file, 0, TABLE_BYTES) { sys::map(file, TABLE_BYTES) } else { None };
+    table::clear_filter();
     ROOM.store(if table.is_some() { ALL } else { NONE }, Ordering::Release);
     table.and_then(|table| start(table, interval, sys::now() ^ sys::pid() << 40)).is_some()
 }

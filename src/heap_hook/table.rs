@@ -35,6 +35,15 @@ pub fn never_fast(address: u64) {
     }
 }
 
+/// Forgets the records of another table. Told while nothing is recorded.
+pub fn clear_filter() {
+    for place in &FILTER {
+        if !matches!(place.load(Ordering::Relaxed), 0 | u8::MAX) {
+            place.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
 /// A table that is mapped at this address, for as long as the process lives.
 pub struct Table {
     begin: usize,

@@ -223,6 +223,36 @@ fn a_running_program_is_read_and_one_that_executes_another_begins_anew() {
     assert!(child.wait().unwrap().success());
 }
 
+#[test]
+fn a_library_that_was_loaded_later_begins_and_ends_when_it_is_told() {
+    let attached = Fixture::new("attached");
+    let library = attached.path().join("library.so");
+    fs::write(&library, heap::library()).unwrap();
+    let mut command = Command::new(&attached.program);
+    let mut child = command.arg(library).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let words: Vec<&str> = line.trim().split(' ').collect();
+    assert_eq!(words.len(), 3, "{:?}", child.wait());
+    let table = |descriptor: &str| {
+        let table = HeapTable::open(Path::new(&format!("/proc/{}/fd/{descriptor}", child.id()))).unwrap();
+        (table.snapshot().unwrap(), table)
+    };
+    // Blocks of so many intervals are recorded for sure: only those of the table's own time.
+    for (descriptor, is_active, bytes) in [(words[0], false, 200.0 * 100_000.0), (words[1], true, 50.0 * 100_000.0)] {
+        let (snapshot, table) = table(descriptor);
+        assert_eq!((snapshot.pid, snapshot.is_active, table.is_current()), (child.id(), is_active, true));
+        let first = largest(&snapshot);
+        assert!(is_inside(first, address(words[2])), "{first:x?}");
+        assert!((first.live.bytes / bytes - 1.0).abs() < 1e-3, "{first:?}");
+    }
+    let (_, second) = table(words[1]);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    let after = second.snapshot().unwrap();
+    assert!(!after.is_active && after.live().bytes < 1e5, "{after:?}");
+}
+
 /// Resident memory of the mappings of a file.
 fn resident_bytes(pid: u32, ending: &str) -> u64 {
     let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();

@@ -56,7 +56,7 @@ pub fn run() -> Result<()> {
     let result = sampler().and_then(|library| measure(&Bench { library, folder: folder.clone() }));
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     let rows = result?;
-    println!("{:<28} {:<13} {:>7} {:>6}  {}", "program", "measured", "ratio", "goal", "of pairs, 10 % .. 90 %");
+    println!("{:<28} {:<13} {:>7} {:>6}  from what", "program", "measured", "ratio", "goal");
     for row in &rows {
         println!("{:<28} {:<13} {:>7.4} {:>6.2}  {}", row.name, row.what, row.ratio, row.goal, row.spread);
     }
@@ -143,7 +143,7 @@ impl Bench {
         }
         ratios.sort_by(f64::total_cmp);
         let at = |part: usize| ratios.get(ratios.len() * part / 10).copied().unwrap_or(f64::NAN);
-        let spread = format!("{:.3} .. {:.3}", at(1), at(9));
+        let spread = format!("{PAIRS} pairs, {:.3} to {:.3} in the middle four fifths", at(1), at(9));
         Ok(Row { name, what: "CPU time", ratio: at(5), spread, goal: LOOPS })
     }
 }

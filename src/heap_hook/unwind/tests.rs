@@ -1,5 +1,7 @@
 //! The unwinder against the C library's, and against memory that makes no sense.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::arch::naked_asm;
 use std::ffi::{c_int, c_void};
 use std::hint::black_box;

@@ -1,5 +1,7 @@
 //! Tables made by hand.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::io::Write as _;
 
 use super::wire::{self, Facts, Kind};
