@@ -37,8 +37,9 @@ fn compile(library: &Path) -> Result<(), Box<dyn Error>> {
         .args(["--edition", "2024", "--crate-name", "tidewatch_heap", "--crate-type", "cdylib"])
         .args(["--target", &variable("TARGET")?, "--cfg", "tidewatch_hook", "--cap-lints", "warn"])
         .args(["-C", "opt-level=3", "-C", "panic=abort", "-C", "codegen-units=1", "-C", "strip=symbols"])
-        // The C library alone, and never unloaded: the target's pointers lead into it.
-        .args(["-C", "link-args=-nostartfiles -nodefaultlibs -lc -Wl,-z,nodelete -Wl,-z,now"])
+        // The C library alone; never unloaded, because the target's pointers lead into it; and its own functions are meant
+        // where it names them, not those that it stands before.
+        .args(["-C", "link-args=-nostartfiles -nodefaultlibs -lc -Wl,-z,nodelete -Wl,-z,now -Wl,-Bsymbolic-functions"])
         .arg("-o")
         .arg(library)
         .arg(Path::new(SOURCES).join("lib.rs"))

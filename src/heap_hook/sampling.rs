@@ -40,7 +40,7 @@ pub struct Local {
 const _: () = assert!(size_of::<Local>() == 32);
 
 /// Bytes until a thread looks again whether sampling was switched on.
-const REST: u64 = 1 << 30;
+const REST: u64 = 1 << 20;
 /// A second with more samples than this doubles the interval.
 const MOST: u64 = 1500;
 /// A second with fewer samples than this halves the interval, if it was doubled.
@@ -113,7 +113,8 @@ pub fn crossed(size: u64) -> Option<(&'static Table, u64)> {
             return None;
         }
         Phase::Off => {
-            local.left = REST;
+            // What comes after the rest is drawn anew: its end is no sample.
+            (local.left, local.random) = (REST, 0);
             return None;
         }
     };

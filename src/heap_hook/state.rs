@@ -137,9 +137,8 @@ pub fn is_roomy() -> bool {
 
 /// Whether the table has room behind its header; takes it the first time. Without, the sampler stops.
 pub fn has_room() -> bool {
-    match ROOM.compare_exchange(HEADER_ONLY, TAKING, Ordering::AcqRel, Ordering::Acquire) {
-        Err(room) => return room == ALL,
-        Ok(_) => {}
+    if let Err(room) = ROOM.compare_exchange(HEADER_ONLY, TAKING, Ordering::AcqRel, Ordering::Acquire) {
+        return room == ALL;
     }
     // SAFETY: written before, and ended by zeros.
     let path = unsafe { CStr::from_ptr(PATH_OF_TABLE.0.get().cast()) };
@@ -264,12 +263,10 @@ mod tests {
 
     #[test]
     fn the_variable_is_read() {
-        let read = |value: &'static str| {
-            wish(value.as_bytes()).map(|wish| (std::str::from_utf8(wish.folder).unwrap(), wish.interval, wish.seed))
-        };
-        assert_eq!(read("/tmp/a:65536"), Some(("/tmp/a", 65_536, None)));
-        assert_eq!(read("/tmp/a:65536:7"), Some(("/tmp/a", 65_536, Some(7))));
-        assert_eq!(read("/tmp/a:b:65536"), Some(("/tmp/a:b", 65_536, None)));
+        let read = |value: &'static str| wish(value.as_bytes()).map(|wish| (wish.folder, wish.interval, wish.seed));
+        assert_eq!(read("/tmp/a:65536"), Some((b"/tmp/a".as_slice(), 65_536, None)));
+        assert_eq!(read("/tmp/a:65536:7"), Some((b"/tmp/a".as_slice(), 65_536, Some(7))));
+        assert_eq!(read("/tmp/a:b:65536"), Some((b"/tmp/a:b".as_slice(), 65_536, None)));
         for wrong in ["", "/tmp/a", "/tmp/a:", "/tmp/a:0", "/tmp/a:x", ":5", "/tmp/a:99999999999999999999"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
