@@ -37,6 +37,7 @@ pub fn prepare() {
     let module = modules::of(ask).map(|module| module.start);
     if ask != 0 && module.is_some() && module == modules::of(real::allocator()).map(|module| module.start) {
         ASK.store(ask, Ordering::Relaxed);
+        NEXT.store(0, Ordering::Relaxed);
     }
 }
 

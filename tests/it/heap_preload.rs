@@ -21,9 +21,14 @@ struct Fixture {
 
 impl Fixture {
     fn new(name: &str) -> Self {
+        Self::linked(name, &[])
+    }
+
+    fn linked(name: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join(name);
-        compile(name, &program, &["-fomit-frame-pointer", "-fno-builtin-malloc", "-pthread"]);
+        let usual = ["-fomit-frame-pointer", "-fno-builtin-malloc", "-pthread"];
+        compile(name, &program, &[usual.as_slice(), flags].concat());
         Self { folder, program }
     }
 
@@ -139,7 +144,22 @@ fn every_use_of_the_allocator_is_served() {
 
 #[test]
 fn stacks_are_those_of_the_c_librarys_own_unwinder() {
-    let stacks = Fixture::new("stacks");
+    compare_stacks(&[]);
+}
+
+#[test]
+fn stacks_are_whole_at_fixed_addresses() {
+    compare_stacks(&["-no-pie"]);
+}
+
+/// As in large programs of other linkers: the tables lie in another mapping than the code.
+#[test]
+fn stacks_are_whole_where_segments_lie_apart() {
+    compare_stacks(&["-no-pie", "-Wl,-z,separate-code,-z,max-page-size=2097152"]);
+}
+
+fn compare_stacks(flags: &[&str]) {
+    let stacks = Fixture::linked("stacks", flags);
     let (lines, snapshot) = stacks.run(&mut stacks.sampled(4096));
     assert_eq!(lines.len(), 12);
     for line in lines {

@@ -40,6 +40,17 @@ pub struct Module {
     /// Where it ends.
     pub end: usize,
     header: usize,
+    /// Where its tables may lie.
+    tables: (usize, usize),
+}
+
+impl Module {
+    fn new(start: usize, end: usize, header: usize) -> Self {
+        // A module with gaps between its segments is found by one of them. Its tables lie in another, whose borders are not
+        // told; they are the linker's, and each entry says how long it is.
+        let tables = if (start..end).contains(&header) { (start, end) } else { (0, usize::MAX) };
+        Self { start, end, header, tables }
+    }
 }
 
 /// The module that holds an address.
@@ -54,7 +65,7 @@ pub fn of(address: usize) -> Option<Module> {
         let find = core::mem::transmute::<usize, Find>(find);
         find(address as *mut c_void, &raw mut found)
     };
-    (result == 0).then_some(Module { start: found.start, end: found.end, header: found.eh_frame_hdr })
+    (result == 0).then(|| Module::new(found.start, found.end, found.eh_frame_hdr))
 }
 
 /// A table of pairs of signed 32-bit offsets from the header: the one form that linkers write.
@@ -64,13 +75,14 @@ impl Module {
     /// A module whose header is its begin.
     #[cfg(test)]
     pub fn for_tests(start: usize, end: usize) -> Self {
-        Self { start, end, header: start }
+        Self::new(start, end, start)
     }
 
     /// A cursor at an address of this module.
     pub fn cursor(&self, at: usize) -> Option<Cursor> {
+        let (begin, end) = self.tables;
         // SAFETY: the module is loaded while one of its functions is on the stack.
-        (self.start..self.end).contains(&at).then(|| unsafe { Cursor::new(at, self.end) })
+        (self.header != 0 && (begin..end).contains(&at)).then(|| unsafe { Cursor::new(at, end) })
     }
 
     /// The description of the function that holds an address, by the sorted table of the module.
