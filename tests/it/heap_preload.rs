@@ -1,5 +1,6 @@
 //! The allocation sampler inside real programs: they do as they did, and the table says what they hold.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -160,12 +161,21 @@ fn stacks_are_whole_where_segments_lie_apart() {
 
 fn compare_stacks(flags: &[&str]) {
     let stacks = Fixture::linked("stacks", flags);
-    let (lines, snapshot) = stacks.run(&mut stacks.sampled(4096));
-    assert_eq!(lines.len(), 12);
-    for line in lines {
-        let mut words = line.split(' ');
-        let name = words.next().unwrap();
-        let expected: Vec<u64> = words.skip(1).map(address).collect();
+    // The second module takes the place of the first, with another frame at the same address.
+    let modules = ["-DROOM=24", "-DROOM=88"].map(|room| {
+        let module = stacks.path().join(room).with_extension("so");
+        compile("module", &module, &["-shared", "-fPIC", "-fomit-frame-pointer", room]);
+        module
+    });
+    let (lines, snapshot) = stacks.run(stacks.sampled(4096).args(&modules).args(&modules));
+    assert_eq!(lines.len(), 16);
+    // Calls from the same places have the same stack, however large their frames are.
+    let mut calls: BTreeMap<(&str, Vec<u64>), f64> = BTreeMap::new();
+    for line in &lines {
+        let (name, addresses) = line.split_once(' ').unwrap();
+        *calls.entry((name, addresses.split(' ').map(address).collect())).or_default() += f64::from(64 << 20);
+    }
+    for ((name, expected), bytes) in calls {
         // An interrupted function is not inside a call: its address is kept one higher, to be taken off like all others.
         let slack = u64::from(name == "signal");
         let same = |(a, b): (&u64, &u64)| (*b..=*b + slack).contains(a);
@@ -174,8 +184,8 @@ fn compare_stacks(flags: &[&str]) {
             behind.len() == expected.len() && behind.iter().zip(&expected).all(same)
         };
         let found = snapshot.stacks.iter().find(is_it);
-        let found = found.unwrap_or_else(|| panic!("{line}\nis none of {:x?}", snapshot.stacks));
-        assert!(found.live.bytes >= f64::from(64 << 20), "{line}: {found:?}");
+        let found = found.unwrap_or_else(|| panic!("{name} {expected:x?}\nis none of {:x?}", snapshot.stacks));
+        assert!(found.live.bytes >= bytes, "{name}: {found:?} holds less than {bytes}");
     }
 }
 

@@ -12,7 +12,7 @@ pub enum HeapError {
     /// The table cannot be opened.
     #[error(
         "cannot open the heap table {path}: {source}; if the target runs, it did not load the sampler: a static binary, \
-         another C library than glibc 2.35 or newer, or a set-user-id program",
+         another C library than glibc 2.34 or newer, a set-user-id program, or a run folder that is mounted noexec",
         path = path.display()
     )]
     Open {
