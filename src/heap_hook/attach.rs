@@ -55,12 +55,11 @@ macro_rules! entries {
 }
 
 /// All functions that are stood before. A null name would not fit in here: the count is [`tidewatch_heap_entries`]'s.
-static ENTRIES: [Entry; 15] = entries! {
+static ENTRIES: [Entry; 14] = entries! {
     c"malloc", entry::malloc, real::MALLOC;
     c"free", entry::free, real::FREE;
     c"calloc", entry::calloc, real::CALLOC;
     c"realloc", entry::realloc, real::REALLOC;
-    c"reallocarray", entry::reallocarray, real::REALLOCARRAY;
     c"memalign", entry::memalign, real::MEMALIGN;
     c"aligned_alloc", entry::aligned_alloc, real::ALIGNED_ALLOC;
     c"posix_memalign", entry::posix_memalign, real::POSIX_MEMALIGN;

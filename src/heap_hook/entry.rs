@@ -3,6 +3,9 @@
 //! Nearly every call takes the fast path: four instructions and a jump to the real function. They are written by
 //! hand, so that no frame is made: the slow path gets the stack pointer and the frame pointer as the caller left them, and the real
 //! function sees the caller's return address.
+//!
+//! `reallocarray` is not among them. The C library's calls `realloc`, whosever that is; one of ours would bring together
+//! blocks and functions of two allocators where a program has one of its own that lacks it.
 
 use core::arch::naked_asm;
 
@@ -159,30 +162,6 @@ pub unsafe extern "C" fn realloc() {
         real = sym real::REALLOC,
         crossed = sym blocks::realloc_crossed,
         known = sym blocks::realloc_known,
-    )
-}
-
-/// `void *reallocarray(void *block, size_t number, size_t size)`
-///
-/// # Safety
-///
-/// That of the C function.
-#[cfg_attr(tidewatch_hook, unsafe(no_mangle))]
-#[unsafe(naked)]
-pub unsafe extern "C" fn reallocarray() {
-    naked_asm!(
-        "mov r10, rdx",
-        "mov rax, rsi",
-        "mul rdx",
-        "jo 2f",
-        "mov rsi, rax",
-        "jmp {realloc}",
-        // The real function refuses a product that does not fit.
-        "2:",
-        "mov rdx, r10",
-        "jmp qword ptr [rip + {real}]",
-        realloc = sym realloc,
-        real = sym real::REALLOCARRAY,
     )
 }
 

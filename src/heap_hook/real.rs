@@ -14,7 +14,7 @@ macro_rules! found_by_name {
     ($($(#[$about:meta])* $pointer:ident, $name:literal, $first:path;)*) => {
         $($(#[$about])* pub static $pointer: Pointer = AtomicPtr::new($first as *const () as *mut c_void);)*
 
-        const NAMES: [(&CStr, &Pointer); 14] = [$(($name, &$pointer)),*];
+        const NAMES: [(&CStr, &Pointer); 13] = [$(($name, &$pointer)),*];
     };
 }
 
@@ -27,8 +27,6 @@ found_by_name! {
     CALLOC, c"calloc", first_calloc;
     /// The real `realloc`.
     REALLOC, c"realloc", first_realloc;
-    /// The real `reallocarray`.
-    REALLOCARRAY, c"reallocarray", first_reallocarray;
     /// The real `memalign`.
     MEMALIGN, c"memalign", first_memalign;
     /// The real `aligned_alloc`.
@@ -189,10 +187,6 @@ unsafe extern "C" fn first_realloc(block: Block, size: usize) -> Block {
         unsafe { core::ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast::<u8>(), early_size(block).min(size)) };
     }
     new
-}
-
-unsafe extern "C" fn first_reallocarray(block: Block, count: usize, size: usize) -> Block {
-    if find() { call!(REALLOCARRAY(block, count, size): fn(Block, usize, usize) -> Block) } else { absent() }
 }
 
 unsafe extern "C" fn first_memalign(align: usize, size: usize) -> Block {

@@ -133,6 +133,8 @@ fn every_use_of_the_allocator_is_served() {
         assert_eq!(lines, ["ok"]);
         assert!(snapshot.samples > 100 && snapshot.freed > snapshot.samples * 9 / 10, "{snapshot:?}");
         assert_eq!((snapshot.dropped_stacks, snapshot.torn_records), (0, 0), "at {interval}");
+        // Modules that bind to the C library before all else free a block of ours 20 times.
+        assert!(snapshot.missed_frees <= 20, "{} at {interval}", snapshot.missed_frees);
         assert!(snapshot.truncated_stacks * 20 <= snapshot.samples, "{snapshot:?}");
         // All is freed but what the C library keeps for itself.
         let live = snapshot.live();
