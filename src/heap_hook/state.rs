@@ -8,7 +8,9 @@ use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 pub use crate::table::Table;
-use crate::wire::{self, HEADER_BYTES, STATE_ACTIVE, STATE_DETACHED, TABLE_BYTES, UNWINDER_CFI, UNWINDER_NONE};
+use crate::wire::{
+    self, HEADER_BYTES, STATE_ACTIVE, STATE_DETACHED, STATE_NO_ROOM, TABLE_BYTES, UNWINDER_CFI, UNWINDER_NONE,
+};
 use crate::{figures, real, sys, table, unwind};
 
 /// The variable: a folder, a colon, the mean interval in bytes, and for tests a colon and a seed.
@@ -150,7 +152,7 @@ pub fn has_room() -> bool {
     if is_taken {
         ROOM.store(ALL, Ordering::Release);
     } else {
-        stop();
+        stop_as(STATE_NO_ROOM);
     }
     is_taken
 }
@@ -233,16 +235,21 @@ fn start(table: usize, interval: u64, seed: u64) -> Option<()> {
     Some(())
 }
 
-/// Stops recording. What stands in the table stays as it is.
-pub fn stop() {
+/// Stops recording, for a reason. What stands in the table stays as it is.
+fn stop_as(state: u64) {
     if let Some(table) = table() {
-        table.header().state.store(STATE_DETACHED, Ordering::Release);
+        table.header().state.store(state, Ordering::Release);
     }
     let alive = ALIVE.load(Ordering::Acquire);
     if !alive.is_null() {
         // SAFETY: the page is mapped, and stays.
         unsafe { (*alive).store(0, Ordering::Release) };
     }
+}
+
+/// Stops recording, because somebody said so.
+pub fn stop() {
+    stop_as(STATE_DETACHED);
 }
 
 /// Begins to record into a file that the caller made, empty. The file stays the caller's.

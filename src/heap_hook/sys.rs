@@ -43,11 +43,13 @@ const SYS_FTRUNCATE: usize = 77;
 const SYS_PWRITE: usize = 18;
 const SYS_RENAME: usize = 82;
 const SYS_UNLINK: usize = 87;
+const SYS_GETRLIMIT: usize = 97;
 const SYS_FALLOCATE: usize = 285;
 
 const O_RDWR_NOFOLLOW_CLOEXEC: usize = 0o2 | 0o400_000 | 0o2_000_000;
 const O_CREAT_TRUNC: usize = 0o100 | 0o1000;
 const MADV_WIPEONFORK: usize = 18;
+const RLIMIT_FSIZE: usize = 1;
 const EFAULT: isize = -14;
 const EOPNOTSUPP: isize = -95;
 
@@ -137,8 +139,14 @@ fn open(path: &core::ffi::CStr, how: usize) -> Option<c_int> {
 /// Takes room on its disk for a file that has `from` bytes and is to have `bytes`. A page that found none later would be the
 /// end of the program.
 pub fn take_room(file: c_int, from: usize, bytes: usize) -> bool {
-    // SAFETY: the file is ours; the zeros are static.
+    let mut limit = [0_u64; 2];
+    // SAFETY: the file is ours; the zeros are static; a limit is two words.
     unsafe {
+        // Past its limit a process is not refused, but ended by a signal.
+        call(SYS_GETRLIMIT, [RLIMIT_FSIZE, limit.as_mut_ptr() as usize, 0, 0, 0, 0]);
+        if limit[0] < bytes as u64 {
+            return false;
+        }
         if call(SYS_FTRUNCATE, [file as usize, bytes, 0, 0, 0, 0]) < 0 {
             return false;
         }

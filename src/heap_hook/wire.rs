@@ -46,6 +46,8 @@ pub const TABLE_BYTES: usize = POOL_AT + POOL * size_of::<u64>();
 pub const STATE_ACTIVE: u64 = 1;
 /// The sampler was told to stop; what stands in the table is as it was then.
 pub const STATE_DETACHED: u64 = 2;
+/// The table found no room on its disk at the first sample.
+pub const STATE_NO_ROOM: u64 = 3;
 
 /// [`Header::unwinder`]: no unwind tables can be found in this process; a stack is its first frame.
 pub const UNWINDER_NONE: u64 = 0;
@@ -63,7 +65,7 @@ pub struct Header {
     pub table_bytes: AtomicU64,
     /// The process that writes.
     pub pid: AtomicU64,
-    /// [`STATE_ACTIVE`] or [`STATE_DETACHED`].
+    /// [`STATE_ACTIVE`], [`STATE_DETACHED`] or [`STATE_NO_ROOM`].
     pub state: AtomicU64,
     /// How stacks are taken.
     pub unwinder: AtomicU64,

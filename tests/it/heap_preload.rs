@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tidewatch::probe::heap::{self, HeapKind, HeapSnapshot, HeapStack, HeapTable};
+use tidewatch::probe::heap::{self, HeapKind, HeapSnapshot, HeapStack, HeapState, HeapTable};
 
 use crate::support::{part_of_machine, root, wait_for};
 
@@ -228,6 +228,17 @@ fn without_a_place_for_its_table_the_sampler_rests() {
 }
 
 #[test]
+fn without_room_for_its_samples_the_sampler_ends_and_says_so() {
+    let family = Fixture::new("family");
+    let mut shell = Command::new("sh");
+    // A limit on the size of files stands for a full disk. Nobody may run into it: that would be the end of the program.
+    shell.args(["-c", "ulimit -f 16; exec \"$0\""]).arg(&family.program);
+    let (lines, snapshot) = family.run(shell.envs(heap::preload(family.path(), 65_536).unwrap()));
+    assert!(lines[0].ends_with(" 0"), "{lines:?}");
+    assert_eq!((snapshot.state, snapshot.samples, snapshot.stacks.len()), (HeapState::NoRoom, 0, 0));
+}
+
+#[test]
 fn a_running_program_is_read_and_one_that_executes_another_begins_anew() {
     let leak = Fixture::new("leak");
     let mut shell = Command::new("sh");
@@ -243,7 +254,7 @@ fn a_running_program_is_read_and_one_that_executes_another_begins_anew() {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(!first.is_current());
     let snapshot = HeapTable::open(&path).unwrap().snapshot().unwrap();
-    assert_eq!((snapshot.pid, snapshot.is_active), (child.id(), true));
+    assert_eq!((snapshot.pid, snapshot.state), (child.id(), HeapState::Active));
     let first = largest(&snapshot);
     assert!(is_inside(first, address(line.trim().split(' ').nth(1).unwrap())), "{first:x?}");
     assert!((first.live.bytes / 50e6 - 1.0).abs() < 0.2, "{first:?}");
@@ -271,9 +282,11 @@ fn a_library_that_was_loaded_later_begins_and_ends_when_it_is_told() {
         (table.snapshot().unwrap(), table)
     };
     // Blocks of so many intervals are recorded for sure: only those of the table's own time.
-    for (descriptor, is_active, bytes) in [(words[0], false, 200.0 * 100_000.0), (words[1], true, 50.0 * 100_000.0)] {
+    for (descriptor, state, bytes) in
+        [(words[0], HeapState::Ended, 200.0 * 100_000.0), (words[1], HeapState::Active, 50.0 * 100_000.0)]
+    {
         let (snapshot, table) = table(descriptor);
-        assert_eq!((snapshot.pid, snapshot.is_active, table.is_current()), (child.id(), is_active, true));
+        assert_eq!((snapshot.pid, snapshot.state, table.is_current()), (child.id(), state, true));
         let first = largest(&snapshot);
         assert!(is_inside(first, address(words[2])), "{first:x?}");
         assert!((first.live.bytes / bytes - 1.0).abs() < 1e-3, "{first:?}");
@@ -282,7 +295,7 @@ fn a_library_that_was_loaded_later_begins_and_ends_when_it_is_told() {
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
     let after = second.snapshot().unwrap();
-    assert!(!after.is_active && after.live().bytes < 1e5, "{after:?}");
+    assert!(after.state == HeapState::Ended && after.live().bytes < 1e5, "{after:?}");
 }
 
 /// Resident memory of the mappings of a file.

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub use error::HeapError;
 pub use estimate::Estimate;
 pub use preload::{is_supported, library, preload};
-pub use snapshot::{AllocatorFigures, HeapKind, HeapSnapshot, HeapStack};
+pub use snapshot::{AllocatorFigures, HeapKind, HeapSnapshot, HeapStack, HeapState};
 
 /// The table of one process.
 #[derive(Debug)]

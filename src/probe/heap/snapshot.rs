@@ -14,6 +14,17 @@ pub enum HeapKind {
     Mapping,
 }
 
+/// Whether a sampler still records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeapState {
+    /// It does.
+    Active,
+    /// It was told to end. The table is as it was then.
+    Ended,
+    /// There was no room for its table on the disk, or the target could not open it any more. It holds nothing.
+    NoRoom,
+}
+
 /// One call stack that has allocated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeapStack {
@@ -54,7 +65,7 @@ pub struct HeapSnapshot {
     /// The process that writes the table.
     pub pid: u32,
     /// Whether the sampler still records.
-    pub is_active: bool,
+    pub state: HeapState,
     /// Whether stacks are whole. Without unwind tables (before glibc 2.35) each is its first frame.
     pub has_whole_stacks: bool,
     /// The mean number of bytes between samples that was asked for.
@@ -111,7 +122,11 @@ pub(super) fn take(header: &[u8], records: &[u8], stacks: &[u8], pool: &[u8]) ->
     let at_ns = word(offset_of!(Header, info_at));
     let mut snapshot = HeapSnapshot {
         pid: word(offset_of!(Header, pid)) as u32,
-        is_active: word(offset_of!(Header, state)) == wire::STATE_ACTIVE,
+        state: match word(offset_of!(Header, state)) {
+            wire::STATE_ACTIVE => HeapState::Active,
+            wire::STATE_NO_ROOM => HeapState::NoRoom,
+            _ => HeapState::Ended,
+        },
         has_whole_stacks: word(offset_of!(Header, unwinder)) == wire::UNWINDER_CFI,
         base_interval_bytes,
         interval_bytes: at_level(base_interval_bytes, word(offset_of!(Header, level))),

@@ -54,7 +54,7 @@ fn a_table_is_read() {
     put(&mut table, wire::BUCKETS_AT + 8 * 192 + 72, 101);
     let file = written(&table);
     let snapshot = HeapTable::open(file.path()).unwrap().snapshot().unwrap();
-    assert_eq!((snapshot.pid, snapshot.is_active, snapshot.has_whole_stacks), (4071, true, true));
+    assert_eq!((snapshot.pid, snapshot.state, snapshot.has_whole_stacks), (4071, HeapState::Active, true));
     assert_eq!((snapshot.base_interval_bytes, snapshot.interval_bytes), (65_536, 65_536));
     assert_eq!(snapshot.torn_records, 1, "a record that does not fit its size");
     assert_eq!(snapshot.allocator, None);
