@@ -75,6 +75,7 @@ fn measure(bench: &Bench) -> Result<Vec<Row>> {
     ] {
         rows.push(bench.pairs(name, Command::new(&program).args([mode, rounds]))?);
     }
+    rows.extend(bench.heaptrack(&program)?);
     Ok(rows)
 }
 
@@ -129,6 +130,20 @@ impl Bench {
             .collect()
     }
 
+    /// The same loop under heaptrack, where it is installed: for comparison, without a goal.
+    fn heaptrack(&self, program: &Path) -> Result<Option<Row>> {
+        if Command::new("heaptrack").arg("--version").stdout(Stdio::null()).status().is_err() {
+            return Ok(None);
+        }
+        let rounds = ["mixed", "1000000"];
+        let plain = nanoseconds(Command::new(program).args(rounds))?;
+        let data = self.folder.join("heaptrack");
+        let traced = nanoseconds(Command::new("heaptrack").arg("-o").arg(data).arg(program).args(rounds))?;
+        let spread = "one pair, for comparison".to_owned();
+        let name = "the mixed loop in heaptrack";
+        Ok(Some(Row { name, what: "CPU time", ratio: traced / plain, spread, goal: f64::INFINITY }))
+    }
+
     fn sampled<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("LD_PRELOAD", &self.library).env("TIDEWATCH_HEAP", format!("{}:{INTERVAL}", self.folder.display()))
     }
@@ -146,6 +161,12 @@ impl Bench {
         let spread = format!("{PAIRS} pairs, {:.3} to {:.3} in the middle four fifths", at(1), at(9));
         Ok(Row { name, what: "CPU time", ratio: at(5), spread, goal: LOOPS })
     }
+}
+
+/// The number that a loop has printed, among what a tool around it may have printed too.
+fn nanoseconds(command: &mut Command) -> Result<f64> {
+    let printed = output(command)?;
+    printed.lines().find_map(|line| line.trim().parse().ok()).with_context(|| format!("{command:?} printed no number"))
 }
 
 /// A program whose instructions valgrind counts.
@@ -169,10 +190,6 @@ fn instructions(command: &mut Command) -> Result<f64> {
     let line = told.lines().find(|line| line.contains("refs:")).context("valgrind counted nothing")?;
     let digits: String = line.rsplit(':').next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
     Ok(digits.parse()?)
-}
-
-fn nanoseconds(command: &mut Command) -> Result<f64> {
-    Ok(output(command)?.trim().parse()?)
 }
 
 fn output(command: &mut Command) -> Result<String> {
