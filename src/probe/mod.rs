@@ -10,6 +10,7 @@
 
 mod error;
 pub mod gauges;
+pub mod heap;
 mod missing;
 pub mod portable;
 mod text;

@@ -85,6 +85,10 @@ fn the_import_table_holds() {
         let relative = path.strip_prefix(&src).unwrap();
         let first = relative.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
         let module = first.trim_end_matches(".rs").to_owned();
+        // A crate of its own; only its `wire.rs` is shared, by path.
+        if module == "heap_hook" {
+            continue;
+        }
         let is_test = relative.components().any(|part| {
             let name = part.as_os_str().to_string_lossy();
             ["tests", "tests.rs", "live.rs", "live_child.rs"].contains(&name.as_ref())

@@ -3,6 +3,7 @@
 mod corpus;
 mod false_alarms;
 mod needs;
+mod overhead;
 mod runs;
 mod servers;
 mod soak;
@@ -25,6 +26,7 @@ cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 5
                             fails on a false alarm. Words: CLEAN --leaking N --from SEED --class NAME;
                             --class NAME --seed N prints one curve
 cargo xtask corpus DIR      judge the labelled curves of DIR/MANIFEST.json: forbidden verdicts, growth missed, coverage
+cargo xtask overhead        what the allocation sampler costs, as a table; fails past the goals (needs valgrind)
 cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask help            this text";
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         ["needs"] => needs::meet(needs::Set::Tests),
         ["needs", "soak"] => needs::meet(needs::Set::Soak),
         ["corpus", folder] => corpus::run(folder),
+        ["overhead"] => overhead::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -22,17 +22,18 @@ struct Need {
     set: Set,
 }
 
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 11] = [
     Need { programs: &["redis-server"], package: "redis-server", set: Set::Tests },
     Need { programs: &["redis-benchmark"], package: "redis-tools", set: Set::Tests },
     Need { programs: &["/usr/lib/postgresql/*/bin/postgres", "postgres"], package: "postgresql", set: Set::Tests },
     Need { programs: &["python3"], package: "python3", set: Set::Tests },
     Need { programs: &["wrk"], package: "wrk", set: Set::Tests },
     Need { programs: &["nginx", "/usr/sbin/nginx"], package: "nginx", set: Set::Tests },
+    Need { programs: &["gcc"], package: "gcc", set: Set::Tests },
+    Need { programs: &["sqlite3"], package: "sqlite3", set: Set::Tests },
     Need { programs: &["memcached"], package: "memcached", set: Set::Soak },
     Need { programs: &["javac"], package: "default-jdk-headless", set: Set::Soak },
     Need { programs: &["node"], package: "nodejs", set: Set::Soak },
-    Need { programs: &["cc"], package: "gcc", set: Set::Soak },
 ];
 
 /// Installs what is missing where that may be (root on Debian), else names it and fails.

@@ -1,0 +1,224 @@
+//! Which allocations are sampled.
+//!
+//! Bytes are samples of a Poisson process: each thread counts down from a number of bytes drawn from an exponential distribution,
+//! and the allocation that takes the count below zero is recorded. So a block of `size` bytes is recorded with the chance
+//! `1 - exp(-size / interval)`, whatever came before it, and the reader can undo that. The interval goes up where
+//! samples come fast, and down again; each record keeps the one that its count was drawn with.
+
+use core::arch::{asm, global_asm};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::state::{self, Phase, Table};
+use crate::sys;
+use crate::wire::{MAX_LEVEL, mix};
+
+// The count of a thread lies in memory that comes with the thread (initial-exec), so that reaching it is one instruction.
+global_asm!(
+    ".pushsection .tbss, \"awT\", @nobits",
+    ".p2align 5",
+    ".globl tidewatch_local",
+    ".hidden tidewatch_local",
+    ".type tidewatch_local, @object",
+    ".size tidewatch_local, 32",
+    "tidewatch_local: .zero 32",
+    ".popsection",
+);
+
+/// What each thread has. A new thread's is all zeros.
+#[repr(C)]
+pub struct Local {
+    /// Bytes until the next sample. Allocations subtract their size; below zero they ask [`crossed`].
+    left: u64,
+    /// The state of the generator; 0 before the first draw.
+    random: u64,
+    /// The doublings of the interval that `left` was drawn with.
+    level: u64,
+    /// Not 0 while this thread is inside the sampler, or in a signal handler on top of it.
+    busy: u64,
+}
+
+const _: () = assert!(size_of::<Local>() == 32);
+
+/// Bytes until a thread looks again whether sampling was switched on.
+const REST: u64 = 1 << 20;
+/// A second with more samples than this doubles the interval.
+const MOST: u64 = 1500;
+/// A second with fewer samples than this halves the interval, if it was doubled.
+const FEWEST: u64 = 500;
+const SECOND: u64 = 1_000_000_000;
+
+fn local() -> *mut Local {
+    let place: *mut Local;
+    // SAFETY: the address of this thread's block, then the offset of the variable in it. Neither ever changes for a thread.
+    unsafe {
+        asm!("mov {0}, qword ptr fs:0", "add {0}, qword ptr [rip + tidewatch_local@GOTTPOFF]", out(reg) place,
+            options(pure, nomem, nostack));
+    }
+    place
+}
+
+/// Keeps this thread's allocations out of the sampler, and `errno` as it was, while it lives.
+pub struct Guard {
+    local: *mut Local,
+    errno: i32,
+}
+
+impl Guard {
+    /// Nothing if this thread is inside already.
+    pub fn enter() -> Option<Self> {
+        let local = local();
+        // SAFETY: this thread's own block. Volatile, because a signal handler may look in between.
+        unsafe {
+            if (&raw const (*local).busy).read_volatile() != 0 {
+                return None;
+            }
+            (&raw mut (*local).busy).write_volatile(1);
+        }
+        Some(Self { local, errno: sys::errno() })
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        sys::set_errno(self.errno);
+        // SAFETY: this thread's own block.
+        unsafe { (&raw mut (*self.local).busy).write_volatile(0) };
+    }
+}
+
+/// Takes bytes from the count, for paths that are not written by hand. Whether the count was crossed.
+pub fn take(size: u64) -> bool {
+    // SAFETY: this thread's own block.
+    let left = unsafe { &mut (*local()).left };
+    let (rest, is_crossed) = left.overflowing_sub(size);
+    *left = rest;
+    is_crossed
+}
+
+/// Told when an allocation of this size took the count below zero. If it is to be recorded: the table, and the doublings
+/// of the interval that it was drawn with.
+pub fn crossed(size: u64) -> Option<(&'static Table, u64)> {
+    let place = local();
+    let Some(_guard) = Guard::enter() else {
+        // SAFETY: this thread's own block. The count goes back to what it was.
+        unsafe { (*place).left = (*place).left.wrapping_add(size) };
+        return None;
+    };
+    // SAFETY: this thread's own block; handlers that come in between find it busy and only add what they subtracted.
+    let local = unsafe { &mut *place };
+    let table = match state::phase() {
+        Phase::On(table) => table,
+        Phase::Unready => {
+            local.left = 0;
+            return None;
+        }
+        Phase::Off => {
+            // What comes after the rest is drawn anew: its end is no sample.
+            (local.left, local.random) = (REST, 0);
+            return None;
+        }
+    };
+    if local.random == 0 {
+        local.random = seed();
+        draw(local, table);
+        if local.left >= size {
+            local.left -= size;
+            return None;
+        }
+    }
+    let drawn = local.level;
+    pace(table);
+    draw(local, table);
+    Some((table, drawn))
+}
+
+/// Threads that have drawn.
+static THREADS: AtomicU64 = AtomicU64::new(0);
+
+fn seed() -> u64 {
+    mix(state::seed() ^ mix(THREADS.fetch_add(1, Ordering::Relaxed))) | 1
+}
+
+fn draw(local: &mut Local, table: &Table) {
+    local.level = table.header().level.load(Ordering::Relaxed);
+    local.random = local.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    // 53 bits, never 0.
+    let uniform = ((mix(local.random) >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+    let interval = state::interval() << local.level.min(MAX_LEVEL);
+    local.left = (-logarithm(uniform) * interval as f64) as u64;
+}
+
+/// The natural logarithm of a number above 0 that is not subnormal, to about 11 digits.
+pub fn logarithm(number: f64) -> f64 {
+    let bits = number.to_bits();
+    let mut exponent = (bits >> 52).cast_signed() - 1023;
+    let mut mantissa = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
+    if mantissa > core::f64::consts::SQRT_2 {
+        mantissa /= 2.0;
+        exponent += 1;
+    }
+    // ln m = 2 artanh((m - 1) / (m + 1)), where the argument is below .172.
+    let s = (mantissa - 1.0) / (mantissa + 1.0);
+    let square = s * s;
+    let series =
+        1.0 + square * (1.0 / 3.0 + square * (1.0 / 5.0 + square * (1.0 / 7.0 + square * (1.0 / 9.0 + square / 11.0))));
+    exponent as f64 * core::f64::consts::LN_2 + 2.0 * s * series
+}
+
+static WINDOW_BEGIN: AtomicU64 = AtomicU64::new(0);
+static WINDOW_SAMPLES: AtomicU64 = AtomicU64::new(0);
+
+/// Moves the interval, by how many samples came in the last second.
+fn pace(table: &Table) {
+    let now = sys::now();
+    let begin = WINDOW_BEGIN.load(Ordering::Relaxed);
+    let samples = WINDOW_SAMPLES.fetch_add(1, Ordering::Relaxed) + 1;
+    let elapsed = now.saturating_sub(begin);
+    if samples <= MOST && elapsed < SECOND {
+        return;
+    }
+    if WINDOW_BEGIN.compare_exchange(begin, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        return;
+    }
+    WINDOW_SAMPLES.store(0, Ordering::Relaxed);
+    let level = &table.header().level;
+    let before = level.load(Ordering::Relaxed);
+    level.store(next_level(before, samples, elapsed), Ordering::Relaxed);
+}
+
+/// The doublings after a window with so many samples in so many nanoseconds.
+fn next_level(level: u64, samples: u64, elapsed: u64) -> u64 {
+    if elapsed < SECOND {
+        return (level + 1).min(MAX_LEVEL);
+    }
+    let mut rate = samples.saturating_mul(SECOND) / elapsed;
+    let mut level = level;
+    while rate < FEWEST && level > 0 {
+        level -= 1;
+        rate = (rate * 2).max(1);
+    }
+    level
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_logarithm_is_the_logarithm() {
+        for number in [f64::MIN_POSITIVE, 1e-300, 1.0 / 3.0, 0.5, 0.707, 0.999_999, 1.0, 1.4143, 2.0, 12345.678] {
+            let error = (logarithm(number) - number.ln()).abs();
+            assert!(error <= 1e-10 * number.ln().abs().max(1.0), "ln {number} is off by {error}");
+        }
+    }
+
+    #[test]
+    fn the_interval_follows_the_rate() {
+        assert_eq!(next_level(0, MOST + 1, SECOND / 10), 1);
+        assert_eq!(next_level(MAX_LEVEL, MOST + 1, SECOND / 10), MAX_LEVEL);
+        assert_eq!(next_level(5, 1000, SECOND), 5);
+        assert_eq!(next_level(5, 300, SECOND), 4);
+        assert_eq!(next_level(5, 1, 100 * SECOND), 0, "a quiet time undoes every doubling");
+        assert_eq!(next_level(0, 1, 100 * SECOND), 0);
+    }
+}

@@ -1,0 +1,124 @@
+//! Live heap bytes of a target by call stack: the sampler that is preloaded, and the reader of its table.
+//!
+//! The sampler (`src/heap_hook`) runs inside the target and records a sample of its allocations in a table, a file
+//! that both sides have. The reader here never stops the target and never writes. It knows addresses alone: which function they are
+//! of, and who owns it, is said elsewhere. It refuses tables of another version, and drops records that it caught half
+//! written.
+
+mod error;
+mod estimate;
+mod preload;
+mod snapshot;
+#[path = "../../heap_hook/wire.rs"]
+#[expect(dead_code, reason = "what only the sampler needs")]
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+pub use error::HeapError;
+pub use estimate::Estimate;
+pub use preload::{is_supported, library, preload};
+pub use snapshot::{AllocatorFigures, HeapKind, HeapSnapshot, HeapStack, HeapState};
+
+/// The table of one process.
+#[derive(Debug)]
+pub struct HeapTable {
+    file: File,
+    path: PathBuf,
+}
+
+impl HeapTable {
+    /// Opens a table: `heap.PID` in the folder of a launched target, or `/proc/PID/fd/N` of one that was attached to.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, is no table, or is one of another version.
+    pub fn open(path: &Path) -> Result<Self, HeapError> {
+        let file = File::open(path).map_err(|source| HeapError::Open { path: path.to_owned(), source })?;
+        let table = Self { file, path: path.to_owned() };
+        let mut head = [0; 24];
+        table.read(&mut head, 0)?;
+        let word = |number: usize| snapshot::word(&head, number * 8);
+        if word(0) != wire::MAGIC {
+            return Err(HeapError::NotATable { path: path.to_owned() });
+        }
+        if word(1) != wire::VERSION {
+            return Err(HeapError::OtherVersion { path: path.to_owned(), found: word(1), known: wire::VERSION });
+        }
+        if word(2) != wire::TABLE_BYTES as u64 || table.size()? < wire::HEADER_BYTES as u64 {
+            return Err(HeapError::NotATable { path: path.to_owned() });
+        }
+        Ok(table)
+    }
+
+    fn size(&self) -> Result<u64, HeapError> {
+        Ok(self.file.metadata().map_err(|source| self.unreadable(source))?.len())
+    }
+
+    /// The tables in the folder of a launched target, with the processes that made them, in the order of their pids. Processes that
+    /// have ended are among them.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be read.
+    pub fn all(folder: &Path) -> Result<Vec<(u32, PathBuf)>, HeapError> {
+        let unreadable = |source| HeapError::Read { path: folder.to_owned(), source };
+        let mut tables = Vec::new();
+        for entry in fs::read_dir(folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            let pid = path.file_name().and_then(|name| name.to_str()?.strip_prefix("heap.")?.parse().ok());
+            tables.extend(pid.map(|pid| (pid, path)));
+        }
+        tables.sort();
+        Ok(tables)
+    }
+
+    /// Whether this is still the table of its path. A process that executes another program begins a new one.
+    pub fn is_current(&self) -> bool {
+        let there = fs::metadata(&self.path).map(|there| (there.dev(), there.ino()));
+        let here = self.file.metadata().map(|here| (here.dev(), here.ino()));
+        matches!((there, here), (Ok(there), Ok(here)) if there == here)
+    }
+
+    /// What the table holds now. Takes less than a millisecond for a small table and about two for a full one; the
+    /// target goes on meanwhile, so that the records are of slightly different moments.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn snapshot(&self) -> Result<HeapSnapshot, HeapError> {
+        let mut header = vec![0; wire::HEADER_BYTES];
+        if self.size()? < wire::TABLE_BYTES as u64 {
+            // No sample was taken yet: the file is its header.
+            self.read(&mut header, 0)?;
+            return Ok(snapshot::take(&header, &[], &[], &[]));
+        }
+        // Records first: the stacks that they name were written before them.
+        let mut records = vec![0; wire::STACKS_AT - wire::BUCKETS_AT];
+        self.read(&mut records, wire::BUCKETS_AT)?;
+        let mut stacks = vec![0; wire::POOL_AT - wire::STACKS_AT];
+        self.read(&mut stacks, wire::STACKS_AT)?;
+        self.read(&mut header, 0)?;
+        let mut pool = vec![0; snapshot::pool_bytes(&header)];
+        self.read(&mut pool, wire::POOL_AT)?;
+        Ok(snapshot::take(&header, &records, &stacks, &pool))
+    }
+
+    fn read(&self, bytes: &mut [u8], at: usize) -> Result<(), HeapError> {
+        match self.file.read_exact_at(bytes, at as u64) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Err(HeapError::NotATable { path: self.path.clone() })
+            }
+            result => result.map_err(|source| self.unreadable(source)),
+        }
+    }
+
+    fn unreadable(&self, source: std::io::Error) -> HeapError {
+        HeapError::Read { path: self.path.clone(), source }
+    }
+}

@@ -1,0 +1,74 @@
+//! The sampler on its way into a launched target.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::HeapError;
+use super::wire::mix;
+
+/// The library, as build.rs made it. Empty where it does not work.
+static LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libtidewatch_heap.so"));
+
+/// Whether this build carries a sampler.
+pub fn is_supported() -> bool {
+    !LIBRARY.is_empty()
+}
+
+/// The bytes of the sampler's shared library; empty where it does not work.
+pub fn library() -> &'static [u8] {
+    LIBRARY
+}
+
+/// Writes the sampler into a folder, and gives the environment that makes a target load it and keep its tables there.
+/// What is preloaded already stays so. `interval_bytes` is the mean number of bytes between two samples.
+///
+/// Every descendant of the target that inherits the environment has a table of its own, `heap.PID`.
+///
+/// # Errors
+///
+/// The sampler does not work here, cannot be written, or the loader cannot be told of this folder.
+pub fn preload(folder: &Path, interval_bytes: u64) -> Result<Vec<(OsString, OsString)>, HeapError> {
+    if !is_supported() {
+        return Err(HeapError::Unsupported);
+    }
+    let folder = folder.canonicalize().map_err(|source| HeapError::Write { path: folder.to_owned(), source })?;
+    if folder.as_os_str().as_bytes().iter().any(|byte| byte.is_ascii_whitespace() || *byte == b':') {
+        return Err(HeapError::Folder { folder });
+    }
+    let path = folder.join(format!("libtidewatch_heap-{:016x}.so", hash(LIBRARY)));
+    write(&path).map_err(|source| HeapError::Write { path: path.clone(), source })?;
+    let mut preload = path.into_os_string();
+    if let Some(others) = env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+        preload.push(":");
+        preload.push(others);
+    }
+    let mut wish = folder.into_os_string();
+    wish.push(format!(":{}", interval_bytes.max(1)));
+    Ok(vec![("LD_PRELOAD".into(), preload), ("TIDEWATCH_HEAP".into(), wish)])
+}
+
+/// Writes the library beside its place and moves it there, so that nobody loads half of it.
+fn write(path: &Path) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|there| there == LIBRARY) {
+        return Ok(());
+    }
+    let beside: PathBuf = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = File::create(&beside)?;
+    file.set_permissions(Permissions::from_mode(0o755))?;
+    file.write_all(LIBRARY)?;
+    drop(file);
+    fs::rename(&beside, path)
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(bytes.len() as u64, |hash, chunk| {
+        let mut word = [0; 8];
+        word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+        mix(hash ^ u64::from_le_bytes(word))
+    })
+}

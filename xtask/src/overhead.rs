@@ -1,0 +1,216 @@
+//! What the allocation sampler costs, measured: a table, and a failure past the goals.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::root;
+
+/// Instructions of real programs, with the sampler against without.
+const PROGRAMS: f64 = 1.02;
+/// CPU time of loops that allocate and free, and do nothing else.
+const LOOPS: f64 = 1.15;
+/// Pairs of runs of a loop; the median of their ratios counts.
+const PAIRS: usize = 31;
+/// The mean bytes between samples that is in force while watching.
+const INTERVAL: &str = "524288";
+
+const SQL: &str = "create table t(a integer primary key, b text, c real);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000)
+insert into t select i, 'text ' || i || hex(i * 7919), i * 0.5 from n;
+create index tb on t(b);
+select count(*), sum(length(b)), avg(c) from t where b like '%7%';
+select a, b from t order by c desc, b limit 5;
+select substr(b, 1, 7) k, count(*), group_concat(a) from t group by k order by 2 desc limit 3;";
+
+const PYTHON: &str = "
+import collections, json, re
+data = {i: [str(i), {'k': i, 'v': 'x' * (i % 50)}] for i in range(60000)}
+text = json.dumps(data)
+print(len(text), len(json.loads(text)), len(re.findall(r'\"k\": (\\d+)7', text)))
+print(collections.Counter(str(len(part)) for part in text.split('\"')).most_common(3))
+";
+
+/// One line of the table.
+struct Row {
+    name: &'static str,
+    what: &'static str,
+    ratio: f64,
+    spread: String,
+    goal: f64,
+}
+
+/// The sampler, and a folder for its tables and for what is compiled.
+struct Bench {
+    library: PathBuf,
+    folder: PathBuf,
+}
+
+/// Measures, prints the table, and fails past the goals.
+pub fn run() -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("tidewatch-overhead-{}", std::process::id()));
+    fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let result = sampler().and_then(|library| measure(&Bench { library, folder: folder.clone() }));
+    fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    let rows = result?;
+    println!("{:<28} {:<13} {:>7} {:>6}  from what", "program", "measured", "ratio", "goal");
+    for row in &rows {
+        println!("{:<28} {:<13} {:>7.4} {:>6.2}  {}", row.name, row.what, row.ratio, row.goal, row.spread);
+    }
+    let past: Vec<&str> = rows.iter().filter(|row| row.ratio > row.goal).map(|row| row.name).collect();
+    ensure!(past.is_empty(), "past the goal: {}", past.join(", "));
+    Ok(())
+}
+
+fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let mut rows = bench.programs()?;
+    let program = bench.compile("loop.c")?;
+    for (name, mode, rounds) in [
+        ("malloc loop, 64 B", "small", "10000000"),
+        ("malloc loop, mixed sizes", "mixed", "10000000"),
+        ("malloc loop, 16 KiB, churn", "churn", "40000000"),
+    ] {
+        rows.push(bench.pairs(name, Command::new(&program).args([mode, rounds]))?);
+    }
+    rows.extend(bench.heaptrack(&program)?);
+    Ok(rows)
+}
+
+/// Builds the program, and finds the sampler that it carries.
+fn sampler() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--package", "tidewatch", "--lib", "--message-format", "json"]).current_dir(root());
+    let output = build.stderr(Stdio::inherit()).output().context("could not start cargo")?;
+    ensure!(output.status.success(), "cargo build failed");
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut folders = messages.filter_map(|message| {
+        let is_ours = message["reason"] == "build-script-executed"
+            && message["package_id"].as_str().is_some_and(|id| id.contains("tidewatch@") || id.ends_with("#0.1.0"));
+        is_ours.then(|| message["out_dir"].as_str().map(PathBuf::from)).flatten()
+    });
+    let library = folders.find_map(|folder| Some(folder.join("libtidewatch_heap.so")).filter(|path| path.exists()));
+    let library = library.context("cargo told of no build script of tidewatch")?;
+    ensure!(fs::metadata(&library)?.len() > 0, "the sampler does not work on this system");
+    Ok(library)
+}
+
+impl Bench {
+    fn compile(&self, source: &str) -> Result<PathBuf> {
+        let program = self.folder.join(Path::new(source).file_stem().unwrap_or_default());
+        let source = root().join("fixtures/heap").join(source);
+        output(Command::new("cc").arg("-O2").arg(source).arg("-o").arg(&program))?;
+        Ok(program)
+    }
+
+    fn programs(&self) -> Result<Vec<Row>> {
+        let mut sqlite = counted("sqlite3");
+        sqlite.args([":memory:", SQL]);
+        // Not a shim that starts the interpreter from a shell.
+        let interpreter = output(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]))?;
+        let mut python = counted(interpreter.trim());
+        python.args(["-c", PYTHON]).env("PYTHONMALLOC", "malloc").env("PYTHONHASHSEED", "0");
+        let compiler = output(Command::new("gcc").arg("-print-prog-name=cc1"))?;
+        let source = self.folder.join("large.i");
+        fs::write(&source, large_source())?;
+        let mut cc1 = counted(compiler.trim());
+        cc1.args(["-quiet", "-O2", "-o", "/dev/null"]).arg(source);
+        [("sqlite3", sqlite), ("python3, PYTHONMALLOC=malloc", python), ("cc1 -O2", cc1)]
+            .into_iter()
+            .map(|(name, mut command)| {
+                let plain = instructions(&mut command)?;
+                let sampled = instructions(self.sampled(&mut command))?;
+                let spread = format!("{plain:.0} -> {sampled:.0}");
+                Ok(Row { name, what: "instructions", ratio: sampled / plain, spread, goal: PROGRAMS })
+            })
+            .collect()
+    }
+
+    /// The same loop under heaptrack, where it is installed: for comparison, without a goal.
+    fn heaptrack(&self, program: &Path) -> Result<Option<Row>> {
+        if Command::new("heaptrack").arg("--version").stdout(Stdio::null()).status().is_err() {
+            return Ok(None);
+        }
+        let rounds = ["mixed", "1000000"];
+        let plain = nanoseconds(Command::new(program).args(rounds))?;
+        let data = self.folder.join("heaptrack");
+        let traced = nanoseconds(Command::new("heaptrack").arg("-o").arg(data).arg(program).args(rounds))?;
+        let spread = "one pair, for comparison".to_owned();
+        let name = "the mixed loop in heaptrack";
+        Ok(Some(Row { name, what: "CPU time", ratio: traced / plain, spread, goal: f64::INFINITY }))
+    }
+
+    fn sampled<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("LD_PRELOAD", &self.library).env("TIDEWATCH_HEAP", format!("{}:{INTERVAL}", self.folder.display()))
+    }
+
+    /// Runs a loop with and without, one after the other, and takes the median of the ratios.
+    fn pairs(&self, name: &'static str, command: &mut Command) -> Result<Row> {
+        let mut ratios = Vec::new();
+        for _ in 0..PAIRS {
+            let plain = nanoseconds(command.env_remove("LD_PRELOAD"))?;
+            let sampled = nanoseconds(self.sampled(command))?;
+            ratios.push(sampled / plain);
+        }
+        ratios.sort_by(f64::total_cmp);
+        let at = |part: usize| ratios.get(ratios.len() * part / 10).copied().unwrap_or(f64::NAN);
+        let spread = format!("{PAIRS} pairs, {:.3} to {:.3} in the middle four fifths", at(1), at(9));
+        Ok(Row { name, what: "CPU time", ratio: at(5), spread, goal: LOOPS })
+    }
+}
+
+/// The number that a loop has printed, among what a tool around it may have printed too.
+fn nanoseconds(command: &mut Command) -> Result<f64> {
+    let printed = output(command)?;
+    printed.lines().find_map(|line| line.trim().parse().ok()).with_context(|| format!("{command:?} printed no number"))
+}
+
+/// A program whose instructions valgrind counts.
+fn counted(program: &str) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args([
+        "--tool=cachegrind",
+        "--cache-sim=no",
+        "--branch-sim=no",
+        "--cachegrind-out-file=/dev/null",
+        program,
+    ]);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn instructions(command: &mut Command) -> Result<f64> {
+    let output = command.output().context("could not start valgrind; as root: apt-get install valgrind")?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?} failed: {told}");
+    let line = told.lines().find(|line| line.contains("refs:")).context("valgrind counted nothing")?;
+    let digits: String = line.rsplit(':').next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
+    Ok(digits.parse()?)
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("could not start {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?} failed ({})", output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Some hundred functions for a compiler.
+fn large_source() -> String {
+    let function = |n: usize| {
+        format!(
+            "static int f{n}(int a, double *b, char *s) {{ int r = 0; for (int i = 0; i < a; i++) {{ \
+             b[i] = __builtin_sin(b[i]) * {n} + i; if (s[i % 8] == {n} % 100) r += i * {n}; \
+             switch (i % 7) {{ case 0: r ^= {n}; break; case 1: r += a; break; case 2: s[i % 8] = r; break; \
+             default: r -= __builtin_strlen(s); }} }} __builtin_printf(\"%d %s\\n\", r, s); return r; }}\n"
+        )
+    };
+    let functions: String = (0..100).map(function).collect();
+    let calls: String = (0..100).map(|n| format!("r += f{n}(c, b, v[0]);\n")).collect();
+    format!("{functions}int main(int c, char **v) {{ double b[100]; int r = 0; {calls} return r; }}\n")
+}
