@@ -12,8 +12,9 @@ const LEVEL: f64 = 0.95;
 const FEWEST_FLOORS: usize = 4;
 /// Autocorrelation is not believed beyond this: the factor would have no end.
 const MOST_AUTOCORRELATION: f64 = 0.9;
-/// From this share of the rise in isolated steps the net rate counts too.
-const STEPS_CARRY: f64 = 0.3;
+/// From this share of the rise in isolated steps the net rate counts too: the slope leaves them out, and a figure that lacks
+/// more than a tenth is wrong.
+const STEPS_CARRY: f64 = 0.1;
 /// The fit of the sensitivity: noise, rounding (verdict.md; +-30 %).
 const NOISE_TERM: f64 = 400.0;
 const QUANTUM_TERM: f64 = 30.0;
