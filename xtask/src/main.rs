@@ -5,7 +5,6 @@ mod false_alarms;
 mod needs;
 mod overhead;
 mod runs;
-mod servers;
 mod soak;
 mod test;
 mod time_to_verdict;

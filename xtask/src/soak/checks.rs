@@ -1,4 +1,4 @@
-//! Checks of the whole orchestrator: which subsystems are named, and with which exit code.
+//! Checks of whole scenario files: which subsystems are named, and with which exit code.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::root;
-use crate::runs::{Profile, scratch};
+use crate::runs::{Profile, scratch, side_by_side};
 
 /// The leaking systems of the orchestrator and the subsystem that has to be named for each.
 const LEAKS: [(&str, &str); 10] = [
@@ -25,23 +25,22 @@ const LEAKS: [(&str, &str); 10] = [
     ("connections", "Database connections"),
 ];
 
-/// One check of the orchestrator and what it has to name.
+/// One check of a scenario file and the subsystems that it has to name.
 pub struct Check {
     pub name: String,
-    profile: Profile,
-    file: PathBuf,
-    vars: Vec<String>,
-    expected: BTreeSet<String>,
+    pub file: PathBuf,
+    /// Words of the command line that set the file's variables.
+    pub vars: Vec<String>,
+    pub expected: BTreeSet<String>,
 }
 
-/// The checks of the parts that are wanted.
+/// The checks of the whole orchestrator, of the parts that are wanted.
 pub fn checks(wanted: impl Fn(&str) -> bool, profile: Profile) -> Result<Vec<Check>> {
     let every: BTreeSet<String> = LEAKS.iter().map(|(_, subsystem)| (*subsystem).to_owned()).collect();
     let check = |name: &str, leak: &str, expected: &BTreeSet<String>| Check {
         name: name.to_owned(),
-        profile,
         file: root().join("fixtures/orchestrator"),
-        vars: vec![format!("leak={leak}")],
+        vars: [profile.vars(), vec!["--var".to_owned(), format!("leak={leak}")]].concat(),
         expected: expected.clone(),
     };
     let mut checks = Vec::new();
@@ -61,20 +60,12 @@ pub fn checks(wanted: impl Fn(&str) -> bool, profile: Profile) -> Result<Vec<Che
 }
 
 impl Check {
-    /// Prints the heads of the columns that [`Check::run`] fills.
-    pub fn print_heads() {
-        println!("{:<28} {:>4} {:>8}  {:<7} named as growing without end", "run", "exit", "seconds", "");
-    }
-
     /// Runs it and prints a line. What is wrong is the error.
-    pub fn run(&self) -> Result<()> {
+    fn run(&self, profile: Profile) -> Result<()> {
         let out = scratch(&self.name);
         let began = Instant::now();
-        let mut command = Command::new(self.profile.program("tidewatch"));
-        command.arg("check").arg(&self.file).args(self.profile.vars()).arg("--json").arg("--out").arg(&out);
-        for var in &self.vars {
-            command.args(["--var", var]);
-        }
+        let mut command = Command::new(profile.program("tidewatch"));
+        command.arg("check").arg(&self.file).args(&self.vars).arg("--json").arg("--out").arg(&out);
         let output = command.output().context("could not start tidewatch")?;
         let exit = output.status.code();
         let Ok(summary) = serde_json::from_slice::<Value>(&output.stdout) else {
@@ -95,6 +86,22 @@ impl Check {
         }
         Ok(())
     }
+}
+
+/// Runs the checks, so many at once, and hands out the names of those that were wrong.
+pub fn carry_out(checks: Vec<Check>, jobs: usize, profile: Profile) -> Vec<String> {
+    if checks.is_empty() {
+        return Vec::new();
+    }
+    println!("{:<28} {:>4} {:>8}  {:<7} named as growing without end", "run", "exit", "seconds", "");
+    let outcomes = side_by_side(checks, jobs, |check| {
+        let outcome = check.run(profile);
+        if let Err(problem) = &outcome {
+            println!("{:<28} {problem:#}", check.name);
+        }
+        (check.name, outcome.is_ok())
+    });
+    outcomes.into_iter().filter(|(_, right)| !right).map(|(name, _)| name).collect()
 }
 
 /// The subsystems with a row that grows without end.

@@ -1,7 +1,8 @@
 //! The long matrices: too long for every change, run before a release.
 
-pub mod checks;
+mod checks;
 mod rows;
+mod servers;
 mod table;
 mod truth;
 
@@ -9,9 +10,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use self::checks::Check;
-use crate::runs::{Profile, side_by_side};
-use crate::{root, servers};
+use self::checks::carry_out;
+use crate::needs::{self, Set};
+use crate::root;
+use crate::runs::Profile;
 
 const PARTS: [&str; 7] = ["rows", "none", "all", "single-leaks", "renamed", "servers", "kills"];
 
@@ -42,12 +44,10 @@ pub fn run(words: &[&str]) -> Result<()> {
         failures.extend(rows::run(&wanted.rows, wanted.times, wanted.jobs, wanted.profile)?);
     }
     let checks = checks::checks(|part| wanted.part(part), wanted.profile)?;
-    if !checks.is_empty() {
-        Check::print_heads();
-        failures.extend(carry_out(checks, wanted.jobs));
-    }
+    failures.extend(carry_out(checks, wanted.jobs, wanted.profile));
     if wanted.part("servers") {
-        failures.extend(servers::run(wanted.jobs, wanted.profile)?);
+        needs::meet(Set::Soak)?;
+        failures.extend(carry_out(servers::checks(), wanted.jobs, wanted.profile));
     }
     if wanted.part("kills") && !kills()? {
         failures.push("kills".to_owned());
@@ -87,16 +87,4 @@ fn kills() -> Result<bool> {
         .current_dir(root())
         .status()?;
     Ok(status.success())
-}
-
-/// Runs the checks, so many at once, and hands out the names of those that were wrong.
-fn carry_out(checks: Vec<Check>, jobs: usize) -> Vec<String> {
-    let outcomes = side_by_side(checks, jobs, |check| {
-        let outcome = check.run();
-        if let Err(problem) = &outcome {
-            println!("{:<28} {problem:#}", check.name);
-        }
-        (check.name, outcome.is_ok())
-    });
-    outcomes.into_iter().filter(|(_, right)| !right).map(|(name, _)| name).collect()
 }
