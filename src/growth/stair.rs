@@ -10,7 +10,7 @@ use crate::statistics::series::{largest_drawdown, suffix_minima};
 const LEAST_SHARE: f64 = 0.06;
 /// Neighbouring rises from this share of the whole belong to one step: a table is copied over a border of cycles.
 const PART_SHARE: f64 = LEAST_SHARE / 4.0;
-/// The steps together must make this share of the rise.
+/// All steps together, the small ones too, must make this share of the rise.
 const TOGETHER: f64 = 0.85;
 const FEWEST_STEPS: usize = 3;
 const HEIGHTS_GROW: std::ops::RangeInclusive<f64> = 1.5..=2.7;
@@ -41,8 +41,9 @@ pub(super) fn stair(x: &[f64], y: &[f64]) -> Option<Stair> {
         return None;
     }
     let mut found = steps(x, y, PART_SHARE * rise);
-    found.retain(|step| step.height >= LEAST_SHARE * rise);
+    // The first steps of a table are below the share that tells a step of the pattern, but they are steps.
     let together: f64 = found.iter().map(|step| step.height).sum();
+    found.retain(|step| step.height >= LEAST_SHARE * rise);
     let &[.., first, second, last] = found.as_slice() else { return None };
     let now = *x.last()?;
     let (gap, next_gap) = (second.x - first.x, last.x - second.x);
