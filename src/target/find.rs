@@ -160,7 +160,18 @@ mod tests {
         let mut children: Vec<std::process::Child> = Vec::new();
         let by_text = || find(&Selector::Name(word.clone()), Many::Refuse);
         assert!(matches!(by_text(), Err(TargetError::NoSuchName { .. })));
-        let start = || std::process::Command::new("sleep").arg(&word).spawn().expect("sleep");
+        // The start of a process returns before the system shows its new words.
+        let shows =
+            |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|all| all.contains(&word));
+        let start = || {
+            let child = std::process::Command::new("sleep").arg(&word).spawn().expect("sleep");
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            while !shows(child.id()) {
+                assert!(std::time::Instant::now() < deadline, "waited for the words of {}", child.id());
+                std::thread::yield_now();
+            }
+            child
+        };
         children.push(start());
         assert_eq!(by_text().expect("found"), [identify(children[0].id()).expect("identity")]);
         children.push(start());
