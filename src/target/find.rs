@@ -165,7 +165,7 @@ mod tests {
             |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|all| all.contains(&word));
         let start = || {
             let child = std::process::Command::new("sleep").arg(&word).spawn().expect("sleep");
-            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            let deadline = std::time::Instant::now() + Duration::from_secs(20);
             while !shows(child.id()) {
                 assert!(std::time::Instant::now() < deadline, "waited for the words of {}", child.id());
                 std::thread::yield_now();

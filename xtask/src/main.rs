@@ -69,11 +69,15 @@ fn cargo(arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let shown = format!("cargo {}", arguments.join(" "));
     println!("+ {shown}");
-    let status = Command::new(cargo)
-        .args(arguments)
-        .current_dir(root())
-        .status()
-        .with_context(|| format!("could not start {shown}"))?;
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(root());
+    // Cargo tells a chore of the chore's own package. Build scripts that watch such variables would run anew each time.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    let status = command.status().with_context(|| format!("could not start {shown}"))?;
     if !status.success() {
         bail!("{shown} failed ({status})");
     }
