@@ -62,12 +62,17 @@ fn touched_memory_is_measured_within_one_percent() {
     let grown = |of: fn(&Sample) -> Option<u64>| of(&after).expect("a number") - of(&before).expect("a number");
     for (name, grown) in [
         ("private", grown(|s| s.memory.map(|memory| memory.private))),
-        ("pss", grown(|s| s.memory.map(|memory| memory.pss))),
         ("rss", grown(|s| s.rss)),
         ("anonymous", grown(|s| s.anonymous)),
     ] {
         assert!(near(grown, MEMORY as u64), "{name} grew by {grown}");
     }
+    // The target's share of this very program's pages is greater when another process that maps them ends, as
+    // those of the tests beside this one do.
+    let of_files = after.rss.expect("rss") - after.anonymous.expect("anonymous");
+    let pss = grown(|s| s.memory.map(|memory| memory.pss));
+    let off = pss.abs_diff(MEMORY as u64);
+    assert!(off <= MEMORY as u64 / 100 + of_files, "pss grew by {pss}, with {of_files} of files");
     let mappings = watcher.detail(&OwnSockets::default()).mappings.expect("smaps");
     let private = after.memory.expect("rollup").private;
     let folded = mappings.heap + mappings.stack + mappings.anonymous;
