@@ -153,7 +153,7 @@ fn operations(record: &Record) -> Option<u64> {
     match record {
         Record::Sample(sample) => Some(sample.operations),
         Record::Mark(mark) => Some(mark.operations),
-        Record::Detail(_) | Record::Event { .. } => None,
+        Record::Detail(_) | Record::Stacks(_) | Record::Heap(_) | Record::Symbols(_) | Record::Event { .. } => None,
     }
 }
 

@@ -204,6 +204,8 @@ impl<'a> Reader<'a> {
             Record::Detail(detail) => {
                 self.push(began, detail.at, detail.operations, value::of_detail(self.metric, detail));
             }
+            // Live heap bytes become curves where their owners are known.
+            Record::Stacks(_) | Record::Heap(_) | Record::Symbols(_) => {}
         }
     }
 

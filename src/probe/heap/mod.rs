@@ -20,10 +20,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+pub use crate::sample::{AllocatorFigures, HeapKind};
 pub use error::HeapError;
 pub use estimate::Estimate;
 pub use preload::{is_supported, library, preload};
-pub use snapshot::{AllocatorFigures, HeapKind, HeapSnapshot, HeapStack, HeapState};
+pub use snapshot::{HeapSnapshot, HeapStack, HeapState};
 
 /// The table of one process.
 #[derive(Debug)]
