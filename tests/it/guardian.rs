@@ -223,8 +223,8 @@ fn orphans_are_seen_reported_and_collected_and_zombies_are_left_alone() {
     until("the orphan is collected", || is_gone(orphan));
     until("its end is reported", || launched.living_orphans().is_empty());
     assert!(launched.orphans().iter().any(|(process, _)| *process == orphan));
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", zombie.pid)).expect("still there");
-    assert!(stat.contains(") Z "), "{stat}");
+    let stat = || std::fs::read_to_string(format!("/proc/{}/stat", zombie.pid)).expect("still there");
+    until("the zombie has ended", || stat().contains(") Z "));
     let ending = launched.stop(LONG);
     assert!(ending.expected && is_gone(zombie));
 }
