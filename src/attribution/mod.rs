@@ -6,6 +6,7 @@
 mod census;
 mod findings;
 mod gauges;
+mod heap;
 mod ledger;
 mod owners;
 mod patterns;
@@ -15,4 +16,5 @@ pub(crate) mod tests;
 pub use census::{Increment, increments};
 pub use findings::{Findings, ScenarioFinding, curve};
 pub use gauges::GaugeLink;
+pub use heap::{Account, Call, HeapFinding, HeapFrame, HeapOwner, HeapStack, OTHERS, OwnedBy, Place, RETAINED, STACKS};
 pub use ledger::{Ledger, Resource, Row, UNATTRIBUTED};
