@@ -85,7 +85,7 @@ impl ScenarioFinding {
         for growth in self.growths.iter_mut().filter(|growth| growth.metric == Metric::Private) {
             if growth.verdict > Verdict::Bounded && retained > RETAINED_SHARE * grew && grew > 0.0 {
                 growth.reason.push_str(
-                    "; live heap is flat: what grows is retained by the allocator (freed by the program, not given back to \
+                    "; live heap does not grow on: what grows is retained by the allocator (freed by the program, not given back to \
                      the system), a leak it is not",
                 );
             }
