@@ -16,5 +16,8 @@ pub(crate) mod tests;
 pub use census::{Increment, increments};
 pub use findings::{Findings, ScenarioFinding, curve};
 pub use gauges::GaugeLink;
-pub use heap::{Account, Call, HeapFinding, HeapFrame, HeapOwner, HeapStack, OTHERS, OwnedBy, Place, RETAINED, STACKS};
+pub use heap::{
+    Account, Call, HeapFinding, HeapFrame, HeapOwner, HeapStack, OTHERS, OwnedBy, Place, RETAINED, STACKS,
+    function_path,
+};
 pub use ledger::{Ledger, Resource, Row, UNATTRIBUTED};

@@ -11,6 +11,7 @@ pub mod judged;
 mod limits;
 mod markdown;
 mod more;
+mod owners;
 pub mod picture;
 pub mod projection;
 pub mod sparkline;

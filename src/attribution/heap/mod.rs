@@ -29,6 +29,8 @@ pub const STACKS: &str = "thread stacks";
 pub const OTHERS: &str = "other live heap";
 
 pub(super) use ground::Ground;
+pub use library::path as function_path;
+
 pub(super) use judged::{Asked, finding};
 pub(super) use split::parts;
 
