@@ -161,7 +161,10 @@ impl Tables {
         let number = *self.known_locations.entry(known).or_insert(next);
         if number == next {
             let mut message = Message::default();
-            message.number(1, number).number(2, module).number(3, (module << MAPPING_BITS).wrapping_add(outermost.offset));
+            message
+                .number(1, number)
+                .number(2, module)
+                .number(3, (module << MAPPING_BITS).wrapping_add(outermost.offset));
             for (function, line) in lines {
                 let mut text = Message::default();
                 text.number(1, function).number(2, line);
@@ -179,7 +182,8 @@ impl Tables {
         let number = *self.known_functions.entry((name, file)).or_insert(next);
         if number == next {
             let mut message = Message::default();
-            message.number(1, number).number(2, name).number(3, name).number(4, file);
+            // No name as linkers write it: readers would take this one for it, and cut what is between angle brackets.
+            message.number(1, number).number(2, name).number(4, file);
             self.functions.push(message);
         }
         number

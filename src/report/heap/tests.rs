@@ -1,3 +1,7 @@
+//! Made-up stacks, written and read back.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
@@ -116,7 +120,9 @@ fn a_flame_graph_shows_growth_and_nothing_of_the_names_is_markup() {
     let mut stacks = examples();
     stacks.push(stack(&["malloc", "</title><script>alert(1)</script>", "<b onload=\"x\">&amp;'"], 50_000.0));
     let svg = picture(&stacks);
-    for part in ["push (98,000 bytes, 65.33%)", "Growth of the live heap", "scenario &lt;work&gt;", "add (100,000 bytes"] {
+    for part in
+        ["push (98,000 bytes, 65.33%)", "Growth of the live heap", "scenario &lt;work&gt;", "add (100,000 bytes"]
+    {
         assert!(svg.contains(part), "{part}");
     }
     assert!(!svg.contains("<script>alert") && !svg.contains("<b onload") && svg.contains("&lt;script&gt;alert(1)"));
@@ -144,7 +150,12 @@ fn modules_have_colours() {
 
 #[test]
 fn where_nothing_grew_the_picture_says_so() {
-    for stacks in [&[][..], &[stack(&["main"], -5.0)], &[stack(&["main"], f64::NAN)], &[StackAmount { bytes: 9.0, ..StackAmount::default() }]] {
+    for stacks in [
+        &[][..],
+        &[stack(&["main"], -5.0)],
+        &[stack(&["main"], f64::NAN)],
+        &[StackAmount { bytes: 9.0, ..StackAmount::default() }],
+    ] {
         let svg = picture(stacks);
         assert!(svg.contains("No call stack grew.") && svg.contains("Growth of the live heap"));
     }
@@ -217,7 +228,8 @@ fn a_profile_holds_growth_with_what_is_in_line() {
     assert_eq!((text(all.number(14)), all.number(12), all.number(9), all.number(10)), ("inuse_space", 65_536, 5, 7));
 
     let samples = all.messages(2);
-    let values: Vec<Vec<i64>> = samples.iter().map(|sample| sample.packed(2).into_iter().map(u64::cast_signed).collect()).collect();
+    let values: Vec<Vec<i64>> =
+        samples.iter().map(|sample| sample.packed(2).into_iter().map(u64::cast_signed).collect()).collect();
     assert_eq!(values, [[970, 97_000], [20, 2_000], [10, 1_000], [-30, -3_000]]);
     let label = &samples[0].messages(3)[0];
     assert_eq!((text(label.number(1)), text(label.number(2))), ("owner", "WorkQueue"));

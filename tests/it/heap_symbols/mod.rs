@@ -47,7 +47,9 @@ fn assert_whole(places: &Places, symbolizer: &mut Symbolizer) {
 
 #[test]
 fn functions_lines_and_what_is_in_line() {
-    for flags in [&["-g", "-O0"][..], &["-g", "-O2"], &["-g", "-O2", "-no-pie"], &["-gdwarf-4", "-O2"], &["-g3", "-O2", "-flto"]] {
+    for flags in
+        [&["-g", "-O0"][..], &["-g", "-O2"], &["-g", "-O2", "-no-pie"], &["-gdwarf-4", "-O2"], &["-g3", "-O2", "-flto"]]
+    {
         assert_whole(&Places::new("places.c", flags), &mut alone());
     }
 }
@@ -132,7 +134,13 @@ fn common_parts_of_debug_files() {
 #[test]
 fn units_that_are_split_off() {
     let places = Places::new("places.c", &["-g", "-O2", "-gsplit-dwarf"]);
-    assert!(fs::read_dir(places.folder.path()).unwrap().any(|file| file.unwrap().path().extension().is_some_and(|e| e == "dwo")));
+    assert!(
+        fs::read_dir(places.folder.path()).unwrap().any(|file| file
+            .unwrap()
+            .path()
+            .extension()
+            .is_some_and(|e| e == "dwo"))
+    );
     assert_whole(&places, &mut alone());
     // Without them, what is left in the program: lines and symbols.
     for file in fs::read_dir(places.folder.path()).unwrap() {
@@ -142,7 +150,8 @@ fn units_that_are_split_off() {
         }
     }
     let frames = places.resolved_with(&mut alone());
-    let expected = places.expected(&[("print_calls", "print_calls"), ("outer", "inner"), ("hidden", "hidden"), ("main", "main")]);
+    let expected =
+        places.expected(&[("print_calls", "print_calls"), ("outer", "inner"), ("hidden", "hidden"), ("main", "main")]);
     assert_eq!(told(&frames)[..4], expected[..], "{frames:?}");
 }
 

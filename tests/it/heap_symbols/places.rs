@@ -47,7 +47,8 @@ impl Places {
     /// The line that a comment names.
     pub fn line(&self, name: &str) -> u32 {
         let mark = format!("line: {name}");
-        let is_it = |line: &str| line.split("line: ").nth(1).is_some_and(|rest| rest.split([' ', '\n']).next() == Some(name));
+        let is_it =
+            |line: &str| line.split("line: ").nth(1).is_some_and(|rest| rest.split([' ', '\n']).next() == Some(name));
         let at = self.source.lines().position(is_it);
         at.unwrap_or_else(|| panic!("no line says {mark}")) as u32 + 1
     }

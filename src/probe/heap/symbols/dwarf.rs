@@ -65,12 +65,14 @@ impl<'a, 'm> Debug<'a, 'm> {
         };
         let frames = frames.and_then(collected);
         // Where the functions cannot be read, the line still may.
-        frames.unwrap_or_else(|_| self.context.find_location(address).ok().flatten().map(found_at).into_iter().collect())
+        frames
+            .unwrap_or_else(|_| self.context.find_location(address).ok().flatten().map(found_at).into_iter().collect())
     }
 
     /// A unit that was split off, from the package or from a file of its own.
     fn split_unit(&self, load: &SplitDwarfLoad<Bytes<'a>>) -> Option<Arc<gimli::Dwarf<Bytes<'a>>>> {
-        let packed = self.package.as_ref().and_then(|package| package.find_cu(load.dwo_id, &load.parent).ok().flatten());
+        let packed =
+            self.package.as_ref().and_then(|package| package.find_cu(load.dwo_id, &load.parent).ok().flatten());
         packed.or_else(|| self.split_file(load)).map(Arc::new)
     }
 

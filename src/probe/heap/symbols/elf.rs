@@ -15,6 +15,9 @@ use super::store::Store;
 /// The most bytes of a symbol table that is packed into its module.
 const MOST_PACKED: u64 = 64 << 20;
 
+/// How many bytes one byte can unpack to. A section that claims more is broken, and room for its claim would be lost.
+const MOST_RATIO: u64 = 1100;
+
 /// A file in memory.
 pub(super) struct Mapped(Mmap);
 
@@ -38,8 +41,11 @@ impl Mapped {
 /// The file, if it is an executable, a library, or debug information of one.
 pub(super) fn parsed(bytes: &[u8]) -> Option<object::File<'_>> {
     let file = object::File::parse(bytes).ok()?;
-    matches!(file.kind(), object::ObjectKind::Executable | object::ObjectKind::Dynamic | object::ObjectKind::Relocatable)
-        .then_some(file)
+    matches!(
+        file.kind(),
+        object::ObjectKind::Executable | object::ObjectKind::Dynamic | object::ObjectKind::Relocatable
+    )
+    .then_some(file)
 }
 
 /// Offsets in a file as addresses, as its loadable segments say. `None` for what no segment loads.
@@ -68,6 +74,9 @@ pub(super) fn section<'a>(file: &object::File<'a>, name: &str, store: &'a Store)
     if data.format == CompressionFormat::None {
         return Some(data.data);
     }
+    if data.uncompressed_size / MOST_RATIO > data.data.len() as u64 {
+        return None;
+    }
     store.reserve(data.uncompressed_size)?;
     match data.decompress().ok()? {
         Cow::Borrowed(bytes) => Some(bytes),
@@ -80,7 +89,10 @@ pub(super) fn packed_symbols<'a>(file: &object::File<'a>, store: &'a Store) -> O
     let packed = section(file, ".gnu_debugdata", store)?;
     store.reserve(MOST_PACKED)?;
     let mut bytes = Vec::new();
-    XzReader::new_mem_limit(packed, false, (MOST_PACKED >> 10) as u32).take(MOST_PACKED).read_to_end(&mut bytes).ok()?;
+    XzReader::new_mem_limit(packed, false, (MOST_PACKED >> 10) as u32)
+        .take(MOST_PACKED)
+        .read_to_end(&mut bytes)
+        .ok()?;
     parsed(store.keep_section(bytes)?)
 }
 

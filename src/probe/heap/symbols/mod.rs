@@ -116,7 +116,11 @@ fn frames(mut found: Vec<Found>, symbol: Option<String>) -> Vec<Frame> {
     }
     let frame = |found: Found| {
         let function = demangled(&found.function?);
-        (!function.is_empty()).then_some(Frame { function, file: found.file.map(|file| names::shown(&file)), line: found.line })
+        (!function.is_empty()).then_some(Frame {
+            function,
+            file: found.file.map(|file| names::shown(&file)),
+            line: found.line,
+        })
     };
     found.into_iter().filter_map(frame).collect()
 }

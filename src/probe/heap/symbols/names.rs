@@ -89,7 +89,10 @@ mod tests {
             ("main", "main"),
             ("_start", "_start"),
             ("_ZN5queue5Queue3add17h0123456789abcdefE", "queue::Queue::add"),
-            ("_ZN60_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..ops..Drop$GT$4drop17h0123456789abcdefE", "<alloc::vec::Vec<T> as core::ops::Drop>::drop"),
+            (
+                "_ZN60_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..ops..Drop$GT$4drop17h0123456789abcdefE",
+                "<alloc::vec::Vec<T> as core::ops::Drop>::drop",
+            ),
             ("_RNvCs1234_7mycrate3foo", "mycrate::foo"),
             ("_ZN4tide5StoreIiE4keepERKi", "tide::Store<int>::keep(int const&)"),
             ("_ZNSt6vectorIiSaIiEE9push_backERKi", "std::vector<int, std::allocator<int> >::push_back(int const&)"),

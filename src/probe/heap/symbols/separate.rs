@@ -88,13 +88,7 @@ impl<'m> Finder<'m> {
         self.debug_folders.iter().map(move |folder| folder.join(".build-id").join(&first))
     }
 
-    fn by_link<'a>(
-        &self,
-        name: &Path,
-        id: Option<&[u8]>,
-        checksum: u32,
-        store: &'a Store,
-    ) -> Option<object::File<'a>> {
+    fn by_link<'a>(&self, name: &Path, id: Option<&[u8]>, checksum: u32, store: &'a Store) -> Option<object::File<'a>> {
         let folder = self.path.parent()?;
         let beside = [folder.join(name), folder.join(".debug").join(name)];
         let inside = folder.strip_prefix("/").unwrap_or(folder);
