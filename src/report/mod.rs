@@ -7,6 +7,7 @@
 pub mod chart;
 mod equation;
 pub mod escape;
+pub mod heap;
 pub mod judged;
 mod limits;
 mod markdown;
