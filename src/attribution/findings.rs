@@ -84,9 +84,10 @@ impl ScenarioFinding {
         let grew = heap.private_growth.unwrap_or(0.0);
         for growth in self.growths.iter_mut().filter(|growth| growth.metric == Metric::Private) {
             if growth.verdict > Verdict::Bounded && retained > RETAINED_SHARE * grew && grew > 0.0 {
-                growth.reason.push_str(
-                    "; live heap does not grow on: what grows is retained by the allocator (freed by the program, not given back to \
-                     the system), a leak it is not",
+                growth.reason = format!(
+                    "live heap is {}, so what grows is retained by the allocator and no leak; {}",
+                    heap.at_rest(),
+                    growth.reason
                 );
             }
         }

@@ -18,6 +18,6 @@ pub use findings::{Findings, ScenarioFinding, curve};
 pub use gauges::GaugeLink;
 pub use heap::{
     Account, Call, HeapFinding, HeapFrame, HeapOwner, HeapStack, OTHERS, OwnedBy, Place, RETAINED, STACKS,
-    function_path,
+    short_function, short_place, tidy_function,
 };
 pub use ledger::{Ledger, Resource, Row, UNATTRIBUTED};

@@ -70,6 +70,7 @@ pub fn parts(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, records: &
     let changed = increments(&growth.metric, records);
     let mut parts = match growth.metric {
         Metric::Private => by_heap(plan, finding, growth, records),
+        Metric::Peak => by_private(plan, finding, whole, records).into_iter().collect(),
         _ => by_pattern(plan, growth, whole, &changed),
     };
     let rest = whole - parts.iter().map(|part| part.amount).sum::<f64>();
@@ -86,6 +87,19 @@ pub fn parts(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, records: &
         }
     }
     parts
+}
+
+/// The owner of most of what private memory grew by without end has the peak too, where nothing else is known of it: what is retained
+/// lifts every peak after it.
+fn by_private(plan: &Plan, finding: &ScenarioFinding, whole: f64, records: &[Record]) -> Option<Part> {
+    let private = finding.growth(&Metric::Private).filter(|private| private.verdict == Verdict::Unbounded)?;
+    if finding.plan.subsystem.is_some() || whole <= 0.0 {
+        return None;
+    }
+    let grew = private.growth();
+    let most = by_heap(plan, finding, private, records).into_iter().find(|part| part.amount > 0.5 * grew)?;
+    let evidence = vec!["it rose with private memory, most of which is its".to_owned()];
+    Some(Part { evidence, source: most.source, ..Part::new(&most.owner, whole, Standing::AsTheWhole) })
 }
 
 /// The parts that were seen on the heap, with what the owners' gauges say of them.

@@ -1,8 +1,6 @@
 //! Whose live heap bytes grew, in the words that every report uses. Names are the target's: whoever shows them escapes them.
 
-use crate::attribution::{
-    Account, HeapFinding, HeapFrame, HeapOwner, HeapStack, Place, ScenarioFinding, function_path,
-};
+use crate::attribution::{Account, HeapFinding, HeapFrame, HeapOwner, HeapStack, Place, ScenarioFinding};
 use crate::growth::{Axis, Estimate, Verdict};
 use crate::report::{Report, words};
 use crate::sample::HeapKind;
@@ -12,8 +10,6 @@ use crate::units::{Unit, show_bytes, show_count};
 const MOST_OWNERS: usize = 8;
 /// Frames that are shown of a stack, from the owner's on.
 pub(super) const MOST_FRAMES: usize = 4;
-/// Characters of a function's name on a terminal.
-const LONGEST_FUNCTION: usize = 36;
 /// What came to rest is shown from this share of the growth on.
 const LEAST_SHARE: f64 = 0.05;
 
@@ -59,7 +55,7 @@ pub(super) fn share(owner: &HeapOwner) -> String {
 /// `512 B (500 B to 530 B)`; nothing for what came to rest.
 pub(super) fn per_op(owner: &HeapOwner) -> String {
     let rate = owner.judged.per_op.filter(|_| owner.judged.verdict >= Verdict::Inconclusive);
-    rate.map(|rate| words::interval(Unit::Bytes, rate)).unwrap_or_default()
+    rate.map(|rate| format!("{} {}", Unit::Bytes.show(rate.value), words::ends(Unit::Bytes, rate))).unwrap_or_default()
 }
 
 /// What its bytes are.
@@ -68,40 +64,6 @@ pub(super) const fn kind(owner: &HeapOwner) -> &'static str {
         HeapKind::Block => "blocks",
         HeapKind::Mapping => "mappings",
     }
-}
-
-/// The last two parts of a function's path: `WorkQueue::add` of `<app::WorkQueue as Store>::add`.
-pub(super) fn short(function: &str) -> String {
-    let path = function_path(function);
-    let parts: Vec<&str> = parts(&path).into_iter().filter(|part| !part.starts_with('{')).collect();
-    let kept = parts.len().saturating_sub(2);
-    let name = parts[kept..].join("::");
-    words::cut(if name.is_empty() { function } else { &name }, LONGEST_FUNCTION)
-}
-
-/// The parts of a path, as they stand between `::` outside of brackets.
-fn parts(path: &str) -> Vec<&str> {
-    let (mut parts, mut begin, mut depth) = (Vec::new(), 0, 0_i32);
-    for (at, byte) in path.bytes().enumerate() {
-        match byte {
-            b'<' => depth += 1,
-            b'>' => depth -= 1,
-            b':' if depth == 0 && path[at..].starts_with("::") && at >= begin => {
-                parts.push(&path[begin..at]);
-                begin = at + 2;
-            }
-            _ => {}
-        }
-    }
-    parts.push(path.get(begin..).unwrap_or_default());
-    parts
-}
-
-/// `work_queue.rs:345`.
-pub(super) fn short_place(place: Option<&Place>) -> String {
-    let Some(place) = place else { return String::new() };
-    let file = place.file.rsplit('/').next().unwrap_or(&place.file).to_owned();
-    Place { file, line: place.line }.to_string()
 }
 
 /// Where a frame is: file and line, or its module.
@@ -152,9 +114,8 @@ pub(super) fn account(finding: &ScenarioFinding, heap: &HeapFinding) -> Option<S
 /// How the figures were taken.
 pub(super) fn sampling(heap: &HeapFinding) -> String {
     format!(
-        "{} looks at {} live samples at most, one for each {} on average",
-        show_count(heap.looks as f64),
-        show_count((heap.coverage.samples.saturating_sub(heap.coverage.freed)) as f64),
+        "{}, one sample for each {} on average",
+        words::counted(heap.looks, "look"),
         show_bytes(heap.interval_bytes as f64)
     )
 }
@@ -178,34 +139,5 @@ pub(super) const fn each(axis: Axis) -> &'static str {
     match axis {
         Axis::Operations => "an operation (95 %)",
         Axis::Seconds => "a second (95 %)",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_function_is_short_on_a_terminal() {
-        for (function, shown) in [
-            ("<orchestrator::work_queue::WorkQueue as a::Store>::add", "WorkQueue::add"),
-            ("orchestrator::work_queue::add::{{closure}}", "work_queue::add"),
-            ("app::Map<k::Key, v::Value>::put", "Map<k::Key, v::Value>::put"),
-            ("zmalloc", "zmalloc"),
-            ("server+0x12", "server+0x12"),
-            ("{{closure}}", "{{closure}}"),
-            ("void ns::Queue::add(int)", "Queue::add"),
-        ] {
-            assert_eq!(short(function), shown);
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_function_is_short(function in "\\PC{0,60}", signs in "[<>:{}a() ]{0,40}") {
-            for text in [&function, &signs] {
-                proptest::prop_assert!(short(text).chars().count() <= LONGEST_FUNCTION);
-            }
-        }
     }
 }

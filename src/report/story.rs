@@ -209,7 +209,9 @@ pub(super) const fn outcome(exit: ExitCode) -> &'static str {
 pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String {
     let undecided = gate.checks.iter().filter(|check| check.standing == Standing::Undecided).count();
     match gate.exit {
-        ExitCode::Crossed => crossed(findings, gate, Tense::Present).unwrap_or_else(|| "a threshold is crossed".into()),
+        ExitCode::Crossed => {
+            crossed(plan, findings, gate, Tense::Present).unwrap_or_else(|| "a threshold is crossed".into())
+        }
         ExitCode::Inconclusive => {
             format!("the run could not decide {} of {}", undecided, words::counted(gate.checks.len(), "threshold"))
         }
@@ -225,7 +227,7 @@ pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String 
         ExitCode::Interrupted | ExitCode::Target | ExitCode::Usage => {
             let problem = ended(findings).or_else(|| gate.problems.first().cloned());
             let problem = problem.unwrap_or_else(|| "the run could not be finished".into());
-            match crossed(findings, gate, Tense::Past) {
+            match crossed(plan, findings, gate, Tense::Past) {
                 Some(crossed) => format!("{problem}; until then {crossed}"),
                 None => problem,
             }
@@ -243,6 +245,16 @@ fn ended(findings: &Findings) -> Option<String> {
     Some(format!("the target {} during {}", words::ending(ending), first.plan.name))
 }
 
+/// Whether a suspect is a function that holds live heap, and no subsystem of the file.
+fn is_function(plan: &Plan, suspect: &Suspect<'_>) -> bool {
+    plan.subsystem(&suspect.subsystem).is_none()
+        && suspect
+            .crossings
+            .iter()
+            .filter_map(|crossing| crossing.finding.heap.as_ref())
+            .any(|heap| heap.owners.iter().any(|owner| owner.name == suspect.subsystem))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tense {
     Present,
@@ -250,7 +262,7 @@ enum Tense {
 }
 
 /// Who crossed thresholds, in one clause; none when nobody did.
-fn crossed(findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
+fn crossed(plan: &Plan, findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
     let grows = |one: bool| match (tense, one) {
         (Tense::Past, _) => "grew",
         (Tense::Present, true) => "grows",
@@ -259,7 +271,11 @@ fn crossed(findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
     let suspects = suspects(findings, gate);
     let endless = |suspect: &&Suspect<'_>| suspect.crossings.iter().any(|c| c.growth.verdict == Verdict::Unbounded);
     let is_owner = |suspect: &&Suspect<'_>| ![UNATTRIBUTED, RETAINED].contains(&suspect.subsystem.as_str());
-    let named = suspects.iter().filter(endless).filter(is_owner).count();
+    let owners: Vec<&Suspect<'_>> = suspects.iter().filter(endless).filter(is_owner).collect();
+    let named = owners.len();
+    // A function that the heap names is no subsystem of the file.
+    let declared = owners.iter().all(|owner| !is_function(plan, owner));
+    let noun = if declared { "subsystem" } else { "owner" };
     let retained = suspects.iter().filter(endless).any(|suspect| suspect.subsystem == RETAINED);
     let mut nouns: Vec<String> = Vec::new();
     let nobodys = suspects.iter().filter(|suspect| suspect.subsystem == UNATTRIBUTED);
@@ -271,7 +287,7 @@ fn crossed(findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
     }
     let subsystems = match named {
         0 => None,
-        _ => Some(format!("{} {} without end", words::counted(named, "subsystem"), grows(named == 1))),
+        _ => Some(format!("{} {} without end", words::counted(named, noun), grows(named == 1))),
     };
     let unclaimed = (!nouns.is_empty()).then(|| {
         let verb = grows(matches!(nouns.as_slice(), [one] if one.ends_with("memory")));

@@ -168,6 +168,14 @@ const MODULES: &[&str] = &[
     "libmimalloc",
 ];
 
+/// Whether a program's own allocator, called through this, is what stands before it on a stack.
+pub fn is_entry(frame: &HeapFrame) -> bool {
+    let path = path(&frame.function);
+    let name = path.rsplit("::").next().unwrap_or(&path);
+    ["__rust_alloc", "__rust_realloc", "__rdl_", "__rg_"].iter().any(|begin| name.starts_with(begin))
+        || frame.function.starts_with("operator new")
+}
+
 /// Whether a function is the allocator's or the language's; none where it is the program's own, or another library's.
 pub fn library(frame: &HeapFrame) -> Option<Library> {
     let path = path(&frame.function);

@@ -14,6 +14,8 @@ mod names;
 mod owner;
 mod remarks;
 mod rules;
+mod short;
+mod source_path;
 mod split;
 
 use std::fmt;
@@ -29,7 +31,7 @@ pub const STACKS: &str = "thread stacks";
 pub const OTHERS: &str = "other live heap";
 
 pub(super) use ground::Ground;
-pub use library::path as function_path;
+pub use short::{short_function, short_place, tidy_function};
 
 pub(super) use judged::{Asked, finding};
 pub(super) use split::parts;
@@ -140,7 +142,8 @@ pub struct HeapStack {
 /// A function on a call stack. Untrusted text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeapFrame {
-    /// Its name, or `module+0xOFFSET` where it has none.
+    /// Its name, or `module+0xOFFSET` where it has none. Where debug information gives a Rust function no path, that of its
+    /// source file stands before it.
     pub function: String,
     /// The source file, where debug information names it.
     pub file: Option<String>,
@@ -195,6 +198,16 @@ impl HeapFinding {
     /// Whether all live blocks together are known not to grow.
     pub fn is_at_rest(&self) -> bool {
         split::is_at_rest(self)
+    }
+
+    /// The word for how it rests.
+    pub fn at_rest(&self) -> &'static str {
+        match self.live.verdict {
+            Verdict::Flat => "flat",
+            Verdict::Bounded => "bounded",
+            Verdict::Inconclusive => "not decided",
+            Verdict::Unbounded => "growing",
+        }
     }
 
     /// The top stacks of an owner.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::source_path::with_path;
 use super::{Call, HeapFrame};
 use crate::sample::{CallStack, CodeAddress, Frame, Module, Record};
 
@@ -83,9 +84,13 @@ impl<'a> Names<'a> {
         let last = named.len() - 1;
         let one = |(index, named): (usize, &Frame)| {
             let name = without_hash(named.function.trim());
-            let function = if name.is_empty() { nameless() } else { cut(name).to_owned() };
-            let call = if index == last { Call::Real } else { Call::Inline };
             let file = named.file.clone().filter(|file| !file.is_empty());
+            let function = match file.as_deref().and_then(|file| with_path(name, file)) {
+                _ if name.is_empty() => nameless(),
+                Some(with_path) => cut(&with_path).to_owned(),
+                None => cut(name).to_owned(),
+            };
+            let call = if index == last { Call::Real } else { Call::Inline };
             frame(function, file, named.line.filter(|line| *line > 0), call)
         };
         named.iter().enumerate().map(one).collect()

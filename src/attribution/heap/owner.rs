@@ -1,8 +1,8 @@
 //! Who owns a call stack.
 
-use super::library::{Library, library};
+use super::library::{Library, is_entry, library};
 use super::rules::{Rules, endings};
-use super::{HeapFrame, OwnedBy};
+use super::{HeapFrame, OwnedBy, tidy_function};
 use crate::sample::Plan;
 
 /// An owner of a stack.
@@ -29,11 +29,13 @@ pub fn owner(plan: &Plan, rules: &mut Rules, frames: &[HeapFrame]) -> Owner {
         let at = at_source.unwrap_or(innermost);
         return Owner { name: owner.name.clone(), by: OwnedBy::Rule, at };
     }
-    let known = |wanted: fn(Option<Library>) -> bool| frames.iter().position(|frame| wanted(library(frame)));
+    // A program may bring its own allocator: what that calls holds nothing.
+    let begin = frames.iter().rposition(is_entry).unwrap_or(0);
+    let known = |wanted: fn(Option<Library>) -> bool| (begin..frames.len()).find(|&at| wanted(library(&frames[at])));
     // Where all is the language's, whoever asked the allocator is all that can be said.
     let at = known(|library| library.is_none()).or_else(|| known(|library| library == Some(Library::Standard)));
     let at = at.unwrap_or(frames.len().saturating_sub(1));
-    let name = frames.get(at).map(|frame| frame.function.clone()).unwrap_or_default();
+    let name = frames.get(at).map(|frame| tidy_function(&frame.function)).unwrap_or_default();
     Owner { name, by: OwnedBy::Function, at }
 }
 
@@ -83,6 +85,9 @@ mod tests {
             ("std::io::open".into(), 1)
         );
         assert_eq!(found(&plan, &[("malloc", "")]), ("malloc".into(), 0));
+        let own_allocator =
+            [("app::memory::count", ""), ("app::__rust_alloc", "/x/app/src/main.rs"), ("app::keep", "")];
+        assert_eq!(found(&plan, &own_allocator), ("app::keep".into(), 2));
         assert_eq!(found(&plan, &[("malloc", ""), ("app+0x12", ""), ("main", "")]), ("app+0x12".into(), 1));
     }
 

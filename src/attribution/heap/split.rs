@@ -1,7 +1,8 @@
 //! What the growth of private memory is made of: live blocks by owner, thread stacks, mappings of the program's own, what the
 //! allocator retained, and a rest that nothing here explains.
 
-use super::{Account, HeapFinding, HeapOwner, OTHERS, RETAINED, STACKS};
+use super::rules::endings;
+use super::{Account, HeapFinding, HeapOwner, OTHERS, Place, RETAINED, STACKS, short_function, short_place};
 use crate::attribution::census::increments;
 use crate::attribution::findings::ScenarioFinding;
 use crate::attribution::owners::{Part, Standing, claimed};
@@ -81,15 +82,16 @@ pub fn parts(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, records: &
     if whole <= 0.0 {
         return Vec::new();
     }
-    let split = Split { heap, account, whole, private: growth.verdict };
+    let split = Split { plan, heap, account, whole, private: growth.verdict };
     let mut parts: Vec<Part> = split.live();
-    parts.extend(split.stacks(plan, finding, records));
+    parts.extend(split.stacks(finding, records));
     parts.extend(split.mappings());
     parts.extend(split.retained());
     together(parts)
 }
 
 struct Split<'a> {
+    plan: &'a Plan,
     heap: &'a HeapFinding,
     account: Account,
     whole: f64,
@@ -99,41 +101,42 @@ struct Split<'a> {
 impl Split<'_> {
     fn live(&self) -> Vec<Part> {
         let scale = self.account.live_scale;
+        // What sampling cannot tell from nothing is not held against anyone.
+        let grew = |owner: &&HeapOwner| owner.growth.low > 0.0 || owner.judged.verdict == Verdict::Unbounded;
         let mut parts: Vec<Part> = of_kind(self.heap, HeapKind::Block)
-            .map(|owner| self.part(owner, owner.growth.value * scale, "live heap", self.scaled()))
+            .filter(grew)
+            .map(|owner| self.part(owner, owner.growth.value * scale, ""))
             .collect();
+        if let (Some(first), Some(scaled)) = (parts.first_mut(), self.scaled()) {
+            first.evidence.push(scaled);
+        }
         let others = self.account.live - parts.iter().map(|part| part.amount).sum::<f64>();
         if others.abs() > 1e-9 * self.whole {
-            let count = self.heap.owners.len();
-            let sentence = if count == 0 {
-                "live heap of owners that each grew by little".to_owned()
-            } else {
-                format!("live heap of all owners but the {count} that grew most, and of stacks without a name")
-            };
-            parts.push(Part { evidence: vec![sentence], ..Part::new(OTHERS, others, Standing::Remainder) });
+            let sentence = "live heap of owners whose growth cannot be told from none, of small ones, and of stacks without a name";
+            parts.push(Part { evidence: vec![sentence.to_owned()], ..Part::new(OTHERS, others, Standing::Remainder) });
         }
         parts
     }
 
     /// What to say where the estimates had to be scaled.
     fn scaled(&self) -> Option<String> {
-        (self.account.live_scale < 1.0).then(|| {
+        let scale = self.account.live_scale;
+        (scale < 1.0).then(|| {
             format!(
-                "live heap is estimated to have grown by {}, private memory by {}: scaled to it (room that was never \
-                 touched takes no memory, and sampling is not exact)",
+                "live heap is estimated to have grown by {}, private memory by {}: scaled to it by {scale:.2}",
                 show_bytes(self.heap.live.growth()),
                 show_bytes(self.account.live)
             )
         })
     }
 
-    fn part(&self, owner: &HeapOwner, amount: f64, what: &str, scaled: Option<String>) -> Part {
-        let place = owner.place.as_ref().map(|place| format!(", {place}")).unwrap_or_default();
+    fn part(&self, owner: &HeapOwner, amount: f64, what: &str) -> Part {
+        let place = owner.place.as_ref().map(|place| format!(", {}", short_place(place))).unwrap_or_default();
         let Estimate { low, high, .. } = owner.growth;
         let sentence = format!(
-            "{} of it is {what} of {}{place}: {}, 95 % interval {} to {}",
+            "{} of it is held by {}{place}{what}: {}, 95 % interval {} to {}",
             percent(amount / self.whole),
-            owner.function,
+            short_function(&owner.function),
             samples(owner.samples),
             show_bytes(low),
             show_bytes(high)
@@ -142,13 +145,20 @@ impl Split<'_> {
         if owner.judged.verdict == Verdict::Unbounded && self.private < Verdict::Inconclusive {
             evidence.push("its live heap grows without end; so far into memory that was free already".into());
         }
-        evidence.extend(scaled);
         Part {
             evidence,
-            source: owner.place.as_ref().map(ToString::to_string),
+            source: owner.place.as_ref().map(|place| self.source(owner, place)),
             doubt: relative_doubt(owner.growth),
             ..Part::new(&owner.name, amount, Standing::As(self.verdict(owner, amount)))
         }
+    }
+
+    /// The place, as the scenario file writes its path where it does.
+    fn source(&self, owner: &HeapOwner, place: &Place) -> String {
+        let declared = self.plan.subsystem(&owner.name).and_then(|subsystem| subsystem.source.as_deref());
+        let known = declared.filter(|source| endings(&place.file).any(|ending| ending == *source));
+        known
+            .map_or_else(|| place.to_string(), |source| Place { file: source.to_owned(), line: place.line }.to_string())
     }
 
     /// The owner's own verdict, as far as private memory bears it out. What sampling could not decide is what the whole is where
@@ -163,7 +173,7 @@ impl Split<'_> {
         }
     }
 
-    fn stacks(&self, plan: &Plan, finding: &ScenarioFinding, records: &[Record]) -> Vec<Part> {
+    fn stacks(&self, finding: &ScenarioFinding, records: &[Record]) -> Vec<Part> {
         let amount = self.account.stacks;
         if amount <= 0.0 {
             return Vec::new();
@@ -177,7 +187,7 @@ impl Split<'_> {
         };
         let mut parts = Vec::new();
         let mut left = amount;
-        for (subsystem, threads) in claimed(plan, &Metric::Threads, &changed) {
+        for (subsystem, threads) in claimed(self.plan, &Metric::Threads, &changed) {
             let new: f64 = threads.iter().map(|increment| count(increment.by)).sum();
             let share = (amount * new / all).min(left);
             left -= share;
@@ -193,17 +203,16 @@ impl Split<'_> {
 
     fn mappings(&self) -> Vec<Part> {
         let scale = self.account.mappings_scale;
-        let scaled = || {
-            (scale < 1.0).then(|| {
-                "mappings count as address space: no more of them than anonymous memory grew by is put here".to_owned()
-            })
-        };
-        of_kind(self.heap, HeapKind::Mapping)
-            .map(|owner| {
-                self.part(owner, owner.growth.value.max(0.0) * scale, "in mappings that it makes itself:", scaled())
-            })
+        let mut parts: Vec<Part> = of_kind(self.heap, HeapKind::Mapping)
+            .map(|owner| self.part(owner, owner.growth.value.max(0.0) * scale, " in mappings that it makes itself"))
             .filter(|part| part.amount > 0.0)
-            .collect()
+            .collect();
+        if let Some(first) = parts.first_mut().filter(|_| scale < 1.0) {
+            first.evidence.push(
+                "mappings count as address space: no more of them than anonymous memory grew by is put here".into(),
+            );
+        }
+        parts
     }
 
     fn retained(&self) -> Option<Part> {
@@ -212,12 +221,12 @@ impl Split<'_> {
             return None;
         }
         let mut evidence = vec![format!(
-            "{} of it: freed by the program, not given back to the system, or lying between blocks in use; a leak it is not",
+            "{} of it was freed by the program and not given back to the system, or lies between blocks in use; a leak it is not",
             percent(amount / self.whole)
         )];
         let rests = is_at_rest(self.heap);
         if rests {
-            evidence.push(format!("live heap does not grow: {}", self.heap.live.reason));
+            evidence.push(format!("live heap is {}", self.heap.at_rest()));
         }
         let error = (self.heap.growth.high - self.heap.growth.low) / 2.0;
         if amount < error {
@@ -225,7 +234,7 @@ impl Split<'_> {
         }
         evidence.push(match self.heap.allocator {
             Some((before, after)) => format!(
-                "the allocator says that {} in its arenas is free, {} before",
+                "by its own account {} in its arenas is free, {} before",
                 show_bytes(after.free_bytes as f64),
                 show_bytes(before.free_bytes as f64)
             ),

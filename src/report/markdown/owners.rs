@@ -1,7 +1,7 @@
 //! Who holds the live heap bytes that grew, with file and line.
 
 use super::{Align, Document, code, escaped};
-use crate::attribution::{HeapFinding, HeapOwner, ScenarioFinding};
+use crate::attribution::{HeapFinding, HeapOwner, ScenarioFinding, tidy_function};
 use crate::growth::Verdict;
 use crate::report::{Report, owners};
 use crate::units::Unit;
@@ -46,7 +46,7 @@ fn row(owner: &HeapOwner) -> Vec<String> {
     let place = owner.place.as_ref().map(|place| format!("<br>{}", code(&place.to_string()))).unwrap_or_default();
     vec![
         format!("{} ({})", escaped(&owner.name), owners::kind(owner)),
-        format!("{}{place}", code(&owner.function)),
+        format!("{}{place}", code(&tidy_function(&owner.function))),
         crate::report::words::interval(Unit::Bytes, owner.growth),
         owners::share(owner),
         owners::verdict(owner).to_owned(),
@@ -61,7 +61,7 @@ fn stack(heap: &HeapFinding, owner: &HeapOwner) -> Option<String> {
     let (frames, more) = owners::frames(top);
     let one = |frame: &crate::attribution::HeapFrame| {
         let place = owners::place_of(frame).map(|place| format!(" ({})", code(&place))).unwrap_or_default();
-        format!("{}{place}", code(&frame.function))
+        format!("{}{place}", code(&tidy_function(&frame.function)))
     };
     let frames: Vec<String> = frames.iter().map(one).collect();
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };

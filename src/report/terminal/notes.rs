@@ -179,6 +179,9 @@ pub(super) fn files(page: &mut Page, report: &Report, files: Option<&Written>) {
         page.line(&format!("Chart:  {}", files.png.display()));
         page.line(&format!("Report: {}", files.markdown.display()));
         page.line(&format!("JSON:   {}", files.summary.display()));
+        if let Some(heap) = &files.heap {
+            page.line(&format!("Heap:   {} (flame graph), heap.pprof, heap.folded", heap.svg.display()));
+        }
     }
     for step in next_steps(report) {
         page.item("", &format!("Next: {step}"));

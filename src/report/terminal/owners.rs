@@ -3,7 +3,9 @@
 use console::Style;
 
 use super::layout::Page;
-use crate::attribution::{HeapFinding, HeapOwner, ScenarioFinding};
+use crate::attribution::{
+    HeapFinding, HeapOwner, OwnedBy, ScenarioFinding, short_function, short_place, tidy_function,
+};
 use crate::growth::Verdict;
 use crate::report::escape::plain;
 use crate::report::table::{Cell, Column, Table, verdict_style};
@@ -23,8 +25,7 @@ pub(super) fn owners(page: &mut Page, report: &Report) {
 fn one(page: &mut Page, finding: &ScenarioFinding, heap: &HeapFinding, shown: &[&HeapOwner]) {
     let mut table = Table::new(vec![
         Column::text("live heap of", 12),
-        Column::text("function", 14),
-        Column::text("at", 10),
+        Column::text("held at", 24),
         Column::number("growth"),
         Column::number("share"),
         Column::text("verdict", 9),
@@ -44,13 +45,12 @@ fn one(page: &mut Page, finding: &ScenarioFinding, heap: &HeapFinding, shown: &[
     }
 }
 
-fn row(owner: &HeapOwner) -> [Cell; 7] {
+fn row(owner: &HeapOwner) -> [Cell; 6] {
     let verdict = owners::verdict(owner);
-    let name = if owner.name == owner.function { owners::short(&owner.name) } else { owner.name.clone() };
+    let name = if owner.by == OwnedBy::Function { short_function(&owner.name) } else { owner.name.clone() };
     [
         plain(&name).into(),
-        plain(&owners::short(&owner.function)).into(),
-        plain(&owners::short_place(owner.place.as_ref())).into(),
+        plain(&owner.place.as_ref().map(short_place).unwrap_or_default()).into(),
         show_bytes(owner.growth.value).into(),
         owners::share(owner).into(),
         Cell::styled(verdict, verdict_style(owner.judged.verdict)),
@@ -64,7 +64,7 @@ fn stack(page: &mut Page, heap: &HeapFinding, owner: &HeapOwner) {
     let (frames, more) = owners::frames(top);
     for frame in frames {
         let place = owners::place_of(frame).map(|place| format!(" at {place}")).unwrap_or_default();
-        page.item("    ", &format!("{}{place}", frame.function));
+        page.item("    ", &format!("{}{place}", tidy_function(&frame.function)));
     }
     if more > 0 {
         page.item("    ", &format!("and {more} more, in summary.json"));

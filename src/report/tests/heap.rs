@@ -5,6 +5,7 @@ use super::{plan, shown};
 use crate::attribution::RETAINED;
 use crate::exit::ExitCode;
 use crate::recording::{Mode, Recording};
+use crate::report::Report;
 use crate::sample::{Event, HeapKind, Metric, Plan, Priority, Process, Shape, SubsystemRules};
 
 const ALLOC: (&str, &str, u32) = ("__rust_alloc", "", 0);
@@ -112,8 +113,9 @@ fn owners_of_live_heap() {
 fn what_is_retained_is_not_said_to_be_a_leak() {
     let (report, text) = shown(held());
     let retained: Vec<_> = report.findings.unbounded_rows().filter(|row| row.scenario == "requests").collect();
-    assert_eq!(retained.iter().map(|row| row.subsystem.as_str()).collect::<Vec<_>>(), [RETAINED]);
-    assert!(text.contains("a leak it is not") && text.contains("live heap does not grow"), "{text}");
+    assert!(retained.iter().all(|row| [Metric::Private, Metric::Peak].contains(&row.metric)));
+    assert_eq!(retained.iter().map(|row| row.subsystem.as_str()).collect::<Vec<_>>(), [RETAINED, RETAINED]);
+    assert!(text.contains("a leak it is not") && text.contains("live heap is flat"), "{text}");
 }
 
 #[test]
@@ -135,4 +137,20 @@ fn an_unknown_program_is_told_by_function_and_its_names_stay_text() {
         let first = table.lines().next().map(cells);
         assert!(table.lines().all(|line| Some(cells(line)) == first), "{table}");
     }
+}
+
+#[test]
+fn growth_by_stack_is_written_for_other_programs() {
+    let folder = tempfile::tempdir().expect("tempdir");
+    let written = Report::of(held()).write(folder.path()).expect("written");
+    let files = written.heap.expect("the heap was sampled");
+    let folded = std::fs::read_to_string(&files.folded).expect("collapsed stacks");
+    let line = folded.lines().find(|line| line.contains("WorkQueue")).expect("the queue");
+    assert!(line.starts_with("work-items;orchestrator::main;"), "{line}");
+    let bytes: f64 = line.rsplit(' ').next().expect("an amount").parse().expect("a number");
+    assert!((bytes / (1500.0 * 24_500.0) - 1.0).abs() < 0.2, "{bytes}");
+    assert_eq!(std::fs::read(&files.pprof).expect("a profile")[..2], [0x1f, 0x8b]);
+    assert!(std::fs::read_to_string(&files.svg).expect("a picture").contains("Growth of live heap: orchestrator"));
+    let none = Report::of(super::clean()).write(folder.path()).expect("written");
+    assert_eq!(none.heap, None);
 }
