@@ -3,6 +3,7 @@
 //! A curve is read from the records of one scenario and from nothing else. A number that a tick does not have
 //! makes no point: nothing is filled in.
 
+mod heap;
 mod peak;
 mod value;
 

@@ -7,8 +7,11 @@
 
 mod error;
 mod estimate;
+mod modules;
 mod preload;
 mod snapshot;
+#[cfg(target_os = "linux")]
+pub mod symbols;
 #[path = "../../heap_hook/wire.rs"]
 #[expect(dead_code, reason = "what only the sampler needs")]
 mod wire;
@@ -23,6 +26,7 @@ use std::path::{Path, PathBuf};
 pub use crate::sample::{AllocatorFigures, HeapKind};
 pub use error::HeapError;
 pub use estimate::Estimate;
+pub use modules::OpenModule;
 pub use preload::{is_supported, library, preload};
 pub use snapshot::{HeapSnapshot, HeapStack, HeapState};
 
