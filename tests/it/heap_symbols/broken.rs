@@ -104,3 +104,44 @@ fn a_section_that_claims_to_be_huge_is_left_alone() {
     let frames = alone().resolve(&places.module(), &offsets);
     assert_eq!(frames[1].last().unwrap().function, "outer");
 }
+
+/// Debug information that was made by hand: a function with so many functions in line within each other.
+fn nested(depth: usize) -> Places {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("nested.s");
+    let text = format!(
+        r#"
+        .section .debug_abbrev,"",@progbits
+        .Labbrev:
+        .byte 1, 0x11, 1, 0x11, 1, 0x12, 7, 0, 0
+        .byte 2, 0x2e, 1, 0x03, 8, 0x11, 1, 0x12, 7, 0, 0
+        .byte 3, 0x1d, 1, 0, 0
+        .byte 0
+        .section .debug_info,"",@progbits
+        .long .Lend - .Lbegin
+        .Lbegin:
+        .value 4
+        .long .Labbrev
+        .byte 8
+        .byte 1
+        .quad outer, 0x20
+        .byte 2
+        .string "made_by_hand"
+        .quad outer, 0x20
+        .fill {depth}, 1, 3
+        .fill {depth} + 2, 1, 0
+        .Lend:
+        .section .note.GNU-stack,"",@progbits
+        "#
+    );
+    fs::write(&source, text).unwrap();
+    Places::new("places.c", &["-O2", source.to_str().unwrap()])
+}
+
+#[test]
+fn functions_within_functions_without_end_are_not_followed() {
+    let name = |places: &Places| places.resolved_with(&mut alone())[1].last().unwrap().function.clone();
+    assert_eq!(name(&nested(100)), "made_by_hand");
+    // The stack would not hold them.
+    assert_eq!(name(&nested(5_000_000)), "outer");
+}

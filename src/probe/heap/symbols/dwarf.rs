@@ -10,6 +10,7 @@ use addr2line::{Context, FrameIter, Location, LookupContinuation, LookupResult, 
 use object::Object as _;
 
 use super::elf;
+use super::sane::{is_sane, is_sane_unit};
 use super::separate::Finder;
 use super::store::Store;
 
@@ -41,12 +42,18 @@ impl<'a, 'm> Debug<'a, 'm> {
         separate: Option<&object::File<'a>>,
         finder: &'a Finder<'m>,
         store: &'a Store,
+        addresses: &[Option<u64>],
     ) -> Option<Self> {
         let file = separate.unwrap_or(elf);
         file.section_by_name(".debug_info")?;
         let mut dwarf = gimli::Dwarf::load(|id| wanted(file, id, store)).ok()?;
         if let Some(common) = finder.common_file(file, store) {
             dwarf.load_sup(|id| wanted(&common, id, store)).ok()?;
+        }
+        let mut asked: Vec<u64> = addresses.iter().flatten().copied().collect();
+        asked.sort_unstable();
+        if !is_sane(&dwarf, &asked) {
+            return None;
         }
         dwarf.populate_abbreviations_cache(AbbreviationsCacheStrategy::Duplicates);
         let context = Context::from_dwarf(dwarf).ok()?;
@@ -73,7 +80,10 @@ impl<'a, 'm> Debug<'a, 'm> {
     fn split_unit(&self, load: &SplitDwarfLoad<Bytes<'a>>) -> Option<Arc<gimli::Dwarf<Bytes<'a>>>> {
         let packed =
             self.package.as_ref().and_then(|package| package.find_cu(load.dwo_id, &load.parent).ok().flatten());
-        packed.or_else(|| self.split_file(load)).map(Arc::new)
+        let dwarf = packed.or_else(|| self.split_file(load))?;
+        // Of a split file, its first unit is read.
+        let first = dwarf.units().next().ok()??;
+        is_sane_unit(&dwarf, &dwarf.unit(first).ok()?).then(|| Arc::new(dwarf))
     }
 
     fn split_file(&self, load: &SplitDwarfLoad<Bytes<'a>>) -> Option<gimli::Dwarf<Bytes<'a>>> {
@@ -98,7 +108,8 @@ fn collected(mut frames: FrameIter<'_, Bytes<'_>>) -> Result<Vec<Found>, gimli::
     let mut all = Vec::new();
     while let Some(frame) = frames.next()? {
         if all.len() == MOST_FRAMES {
-            break;
+            // The last one is the function that all others were put into: it stays.
+            all.pop();
         }
         let mut found = frame.location.map(found_at).unwrap_or_default();
         found.function = frame.function.map(|name| name.raw_name().map(|name| name.into_owned())).transpose()?;

@@ -8,6 +8,7 @@
 mod dwarf;
 mod elf;
 mod names;
+mod sane;
 mod separate;
 mod store;
 mod table;
@@ -62,7 +63,7 @@ impl Symbolizer {
         let finder = Finder::new(module, &self.debug_folders);
         let separate = finder.debug_file(&elf, &store);
         let symbols = symbols(&elf, separate.as_ref(), &store, &addresses);
-        let debug = Debug::open(&elf, separate.as_ref(), &finder, &store);
+        let debug = Debug::open(&elf, separate.as_ref(), &finder, &store, &addresses);
         let look_up = |(address, symbol): (&Option<u64>, Option<String>)| {
             let Some(address) = *address else { return Vec::new() };
             let found = debug.as_ref().map(|debug| debug.frames(address)).unwrap_or_default();
