@@ -5,10 +5,14 @@
 //! of, and who owns it, is said elsewhere. It refuses tables of another version, and drops records that it caught half
 //! written.
 
+mod census;
 mod error;
 mod estimate;
+mod maps;
+mod modules;
 mod preload;
 mod snapshot;
+mod stacks;
 #[path = "../../heap_hook/wire.rs"]
 #[expect(dead_code, reason = "what only the sampler needs")]
 mod wire;
@@ -21,9 +25,11 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 pub use crate::sample::{AllocatorFigures, HeapKind};
+pub use census::{Arrival, HeapCensus, Looked};
 pub use error::HeapError;
 pub use estimate::Estimate;
-pub use preload::{is_supported, library, preload};
+pub use modules::OpenModule;
+pub use preload::{is_supported, library, preload, preload_before};
 pub use snapshot::{HeapSnapshot, HeapStack, HeapState};
 
 /// The table of one process.
@@ -55,6 +61,17 @@ impl HeapTable {
             return Err(HeapError::NotATable { path: path.to_owned() });
         }
         Ok(table)
+    }
+
+    /// The mean number of bytes between two samples that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn base_interval_bytes(&self) -> Result<u64, HeapError> {
+        let mut bytes = [0; 8];
+        self.read(&mut bytes, std::mem::offset_of!(wire::Header, base_interval))?;
+        Ok(u64::from_le_bytes(bytes))
     }
 
     fn size(&self) -> Result<u64, HeapError> {
