@@ -67,6 +67,8 @@ pub enum Arrival {
     Here,
     /// It has not; it may still come.
     NotYet,
+    /// The process has ended.
+    Gone,
 }
 
 impl HeapCensus {
@@ -93,7 +95,11 @@ impl HeapCensus {
     /// Whether the table of a launched process is there.
     pub fn arrival(&self, process: Process) -> Arrival {
         let there = self.path_of(process).is_some_and(|path| HeapTable::open(&path).is_ok());
-        if there || self.tables.contains_key(&process) { Arrival::Here } else { Arrival::NotYet }
+        match there || self.tables.contains_key(&process) {
+            true => Arrival::Here,
+            false if start_of(process.pid) == Some(process.start) => Arrival::NotYet,
+            false => Arrival::Gone,
+        }
     }
 
     /// Nobody waits for the table of this process any longer: why it has none, if that was not told yet.
