@@ -81,7 +81,7 @@ impl Heap {
         let naming = move || {
             let mut inner = heap.lock();
             let Inner { census, pace, .. } = &mut *inner;
-            let (names, _) = pace.spend(Use::Heap, || census.names(|_, offsets| vec![Vec::new(); offsets.len()]));
+            let (names, _) = pace.spend(Use::Heap, || census.names());
             if let Some(names) = names {
                 heap.recorder.take(Record::Symbols(Box::new(Symbols { at: heap.recorder.now(), ..names })));
             }

@@ -139,9 +139,21 @@ impl HeapCensus {
         Looked { stacks, look, events }
     }
 
-    /// The functions at all addresses that looks have named and that have no name yet. Addresses that `resolve` knows nothing of
-    /// are left out.
-    pub fn names(&mut self, mut resolve: impl FnMut(&OpenModule, &[u64]) -> Vec<Vec<Frame>>) -> Option<Symbols> {
+    /// The functions at all addresses that looks have named and that were not looked up yet, from the files of their modules.
+    /// Those whose function nobody knows are left out.
+    #[cfg(target_os = "linux")]
+    pub fn names(&mut self) -> Option<Symbols> {
+        let mut symbolizer = super::symbols::Symbolizer::new();
+        self.names_by(|module, offsets| symbolizer.resolve(module, offsets))
+    }
+
+    /// Nothing on this system: nobody is sampled here.
+    #[cfg(not(target_os = "linux"))]
+    pub fn names(&mut self) -> Option<Symbols> {
+        self.names_by(|_, _| Vec::new())
+    }
+
+    fn names_by(&mut self, mut resolve: impl FnMut(&OpenModule, &[u64]) -> Vec<Vec<Frame>>) -> Option<Symbols> {
         let mut asked: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
         for address in self.stacks.named() {
             if let Some(module) = address.module

@@ -13,6 +13,8 @@ mod modules;
 mod preload;
 mod snapshot;
 mod stacks;
+#[cfg(target_os = "linux")]
+pub mod symbols;
 #[path = "../../heap_hook/wire.rs"]
 #[expect(dead_code, reason = "what only the sampler needs")]
 mod wire;

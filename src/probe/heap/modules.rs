@@ -176,7 +176,10 @@ fn shown(path: &Path) -> String {
 fn open(process: Process, mapping: &Mapping) -> Result<OpenModule, String> {
     let Some((file, name)) = &mapping.file else { return Err("no file stands behind it".into()) };
     let proc = maps::proc(process.pid);
-    let module = |open| OpenModule { path: file.path.clone(), root: proc.join("root"), file: open, build_id: None };
+    let module = |open: File| {
+        let build_id = build_id(&open);
+        OpenModule { path: file.path.clone(), root: proc.join("root"), file: open, build_id }
+    };
     let by_path = match name {
         Name::Leads => {
             // The path is one of the target's file system.
@@ -195,6 +198,14 @@ fn open(process: Process, mapping: &Mapping) -> Result<OpenModule, String> {
     let by_program = || opened(&proc.join("exe")).ok().filter(|(_, about)| about.ino() == file.inode);
     let by_link = by_mapping().or_else(by_program).map(|(open, _)| module(open));
     by_link.filter(|_| start_of(process.pid) == Some(process.start)).ok_or(trouble)
+}
+
+#[cfg(target_os = "linux")]
+use super::symbols::build_id;
+
+#[cfg(not(target_os = "linux"))]
+fn build_id(_: &File) -> Option<String> {
+    None
 }
 
 /// Opens a plain file. The target chose the path: whatever else is there must neither block nor be read.
@@ -272,7 +283,8 @@ mod tests {
         }
         assert_eq!(places[0], places[1]);
         let told = modules.untold([0, 0]);
-        assert_eq!(told, [Module { id: 0, path: program.display().to_string(), build_id: None }]);
+        let build_id = modules.open(0).and_then(|open| open.build_id.clone());
+        assert_eq!(told, [Module { id: 0, path: program.display().to_string(), build_id }]);
         assert_eq!(modules.untold([0]), []);
         assert_eq!(modules.remarks(), [""; 0]);
         // The processes are gone; the file is not.
