@@ -134,7 +134,7 @@ impl Session<'_> {
             fixed.captures.insert("port".into(), free_port()?.to_string());
         }
         let interval_bytes = heap_interval_bytes(script, scenario);
-        let mut heap = None;
+        let mut heap = self.heap.as_ref().map(TargetHeap::running);
         let (mut subject, command) = match &script.target.origin {
             Origin::Launch(argv) => {
                 let mut spec = self.launch_spec(script, scenario, argv, &fixed, index)?;

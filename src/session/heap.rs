@@ -44,7 +44,7 @@ impl Heap {
         Self { recorder, inner: Mutex::new(inner) }
     }
 
-    /// What looks and names have cost.
+    /// What looks have cost.
     pub fn spent(&self) -> Duration {
         self.lock().pace.spent()
     }
@@ -79,9 +79,7 @@ impl Heap {
     pub async fn tell_names(heap: &Arc<Self>) {
         let heap = Arc::clone(heap);
         let naming = move || {
-            let mut inner = heap.lock();
-            let Inner { census, pace, .. } = &mut *inner;
-            let (names, _) = pace.spend(Use::Heap, || census.names());
+            let names = heap.lock().census.names();
             if let Some(names) = names {
                 heap.recorder.take(Record::Symbols(Box::new(Symbols { at: heap.recorder.now(), ..names })));
             }
@@ -95,8 +93,8 @@ impl Heap {
 pub struct TargetHeap {
     heap: Arc<Heap>,
     room: Option<Room>,
-    /// Why the target could not be launched with a sampler.
-    trouble: Option<HeapError>,
+    /// Why the target has no sampler.
+    trouble: Option<String>,
     /// A launched process whose table may not have begun yet.
     awaited: Mutex<Option<Process>>,
 }
@@ -110,18 +108,24 @@ impl TargetHeap {
         });
         let (room, trouble) = match prepared {
             Ok(room) => (Some(room), None),
-            Err(error) => (None, Some(error)),
+            Err(error) => (None, Some(error.to_string())),
         };
         heap.lock().census.begin_target(room.as_ref().map(|room| room.path.clone()));
         Self { heap: Arc::clone(heap), room, trouble, awaited: Mutex::new(None) }
     }
 
+    /// A target that runs already: it is to be left as it is.
+    pub fn running(heap: &Arc<Heap>) -> Self {
+        heap.lock().census.begin_target(None);
+        let trouble = Some("it was not launched by this run; launch it with `tidewatch run --heap`".to_owned());
+        Self { heap: Arc::clone(heap), room: None, trouble, awaited: Mutex::new(None) }
+    }
+
     /// The target runs.
     pub fn begin(&mut self, subject: &Subject) {
         for process in subject.roots().roots {
-            match self.trouble.take() {
-                Some(trouble) => {
-                    let reason = trouble.to_string();
+            match self.trouble.clone() {
+                Some(reason) => {
                     self.heap.recorder.event(Event::NoHeap { process, reason });
                 }
                 None if self.room.is_some() => *self.awaited() = Some(process),

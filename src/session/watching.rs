@@ -44,7 +44,7 @@ impl Eyes<'_> {
 impl Session<'_> {
     /// Watches until the target ends, the time is up, or the user interrupts.
     pub(super) async fn watch(&mut self, watch: &Watch) -> Result<(), SessionError> {
-        let mut heap = None;
+        let mut heap = self.heap.as_ref().map(TargetHeap::running);
         let (subject, command) = match &watch.what {
             Watchee::Running { roots, command } => (Subject::attach(roots)?, command.clone()),
             Watchee::Command(argv) => {
