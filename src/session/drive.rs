@@ -134,7 +134,7 @@ impl Session<'_> {
             fixed.captures.insert("port".into(), free_port()?.to_string());
         }
         let interval_bytes = heap_interval_bytes(script, scenario);
-        let mut heap = self.heap.as_ref().map(TargetHeap::running);
+        let mut heap = self.heap.as_ref().map(|all| TargetHeap::running(all, interval_bytes));
         let (mut subject, command) = match &script.target.origin {
             Origin::Launch(argv) => {
                 let mut spec = self.launch_spec(script, scenario, argv, &fixed, index)?;
@@ -169,8 +169,8 @@ impl Session<'_> {
             let fresh = matches!(subject, Subject::Launched(_));
             self.recorder.event(Event::TargetBegins { process, command: command.clone(), fresh });
         }
-        if let Some(heap) = &mut heap {
-            heap.begin(&subject);
+        if let Some(heap) = &heap {
+            heap.begin(&subject).await;
         }
         Ok(Up { subject, heap, fixed, stdio })
     }

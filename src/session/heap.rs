@@ -1,7 +1,7 @@
-//! The heap of a run's targets by call stack: samplers that come with the launch, looks at what they hold, and names at the end.
+//! The heap of a run's targets by call stack: samplers brought in and taken out, looks at what they hold, and names at the end.
 //!
-//! A look reads files that the samplers write; the target is neither stopped nor read. It happens on a thread of its own, so that
-//! no tick comes late for it. Where a process cannot be sampled, that is told once, and watching goes on without.
+//! A look reads files that the samplers write; the target is neither stopped nor read, unless a sampler that was put into it has to
+//! learn of libraries loaded since. It happens on a thread of its own, so that no tick comes late for it. Where a process cannot be sampled, that is told once, and watching goes on without.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -89,12 +89,20 @@ impl Heap {
     }
 }
 
+/// How the sampler comes into a target.
+enum Way {
+    /// With its environment; the tables are here.
+    Launched(Room),
+    /// Into its roots, which run already.
+    Running { interval_bytes: u64 },
+    /// Not at all, and why.
+    Not(String),
+}
+
 /// The heap of one target.
 pub struct TargetHeap {
     heap: Arc<Heap>,
-    room: Option<Room>,
-    /// Why the target has no sampler.
-    trouble: Option<String>,
+    way: Way,
     /// A launched process whose table may not have begun yet.
     awaited: Mutex<Option<Process>>,
 }
@@ -106,38 +114,52 @@ impl TargetHeap {
             room.preload_into(spec, interval_bytes)?;
             Ok(room)
         });
-        let (room, trouble) = match prepared {
-            Ok(room) => (Some(room), None),
-            Err(error) => (None, Some(error.to_string())),
+        Self::new(heap, prepared.map_or_else(|error| Way::Not(error.to_string()), Way::Launched))
+    }
+
+    fn new(heap: &Arc<Heap>, way: Way) -> Self {
+        let folder = match &way {
+            Way::Launched(room) => Some(room.path.clone()),
+            Way::Running { .. } | Way::Not(_) => None,
         };
-        heap.lock().census.begin_target(room.as_ref().map(|room| room.path.clone()));
-        Self { heap: Arc::clone(heap), room, trouble, awaited: Mutex::new(None) }
+        heap.lock().census.begin_target(folder);
+        Self { heap: Arc::clone(heap), way, awaited: Mutex::new(None) }
     }
 
-    /// A target that runs already: it is to be left as it is.
-    pub fn running(heap: &Arc<Heap>) -> Self {
-        heap.lock().census.begin_target(None);
-        let trouble = Some("it was not launched by this run; launch it with `tidewatch run --heap`".to_owned());
-        Self { heap: Arc::clone(heap), room: None, trouble, awaited: Mutex::new(None) }
+    /// A target that runs already.
+    pub fn running(heap: &Arc<Heap>, interval_bytes: u64) -> Self {
+        Self::new(heap, Way::Running { interval_bytes })
     }
 
-    /// The target runs.
-    pub fn begin(&mut self, subject: &Subject) {
+    /// The target runs, and its begin is in the recording.
+    pub async fn begin(&self, subject: &Subject) {
         for process in subject.roots().roots {
-            match self.trouble.clone() {
-                Some(reason) => {
-                    self.heap.recorder.event(Event::NoHeap { process, reason });
+            match &self.way {
+                Way::Launched(_) => *self.awaited() = Some(process),
+                Way::Running { interval_bytes } => {
+                    let interval_bytes = *interval_bytes;
+                    self.tell(move |census| census.inject(process, interval_bytes).into_iter().collect()).await;
                 }
-                None if self.room.is_some() => *self.awaited() = Some(process),
-                None => {}
+                Way::Not(reason) => self.heap.recorder.event(Event::NoHeap { process, reason: reason.clone() }),
             }
         }
+    }
+
+    /// Does something with the census that takes its time, and records what came of it.
+    async fn tell(&self, work: impl FnOnce(&mut HeapCensus) -> Vec<Event> + Send + 'static) {
+        let heap = Arc::clone(&self.heap);
+        let doing = move || {
+            let events = work(&mut heap.lock().census);
+            events.into_iter().for_each(|event| heap.recorder.event(event));
+        };
+        // A panic inside would be ours; then there is nothing to be told.
+        let _ = tokio::task::spawn_blocking(doing).await;
     }
 
     /// Looks at what these processes, the living ones of the target, hold.
     pub async fn look(&self, look: Look, living: Vec<Process>, operations: u64) {
         self.arrive().await;
-        if living.is_empty() || self.room.is_none() {
+        if living.is_empty() || matches!(self.way, Way::Not(_)) {
             return;
         }
         let heap = Arc::clone(&self.heap);
@@ -145,9 +167,9 @@ impl TargetHeap {
         let _ = tokio::task::spawn_blocking(move || heap.look(look, &living, operations)).await;
     }
 
-    /// The target is over, or let go: its tables are not needed any more.
-    pub fn release(self) {
-        self.heap.lock().census.begin_target(None);
+    /// The target is over, or let go: samplers that were put into it are taken out, and its tables are not needed any more.
+    pub async fn release(self) {
+        self.tell(HeapCensus::detach).await;
     }
 
     /// Waits until a process that was just launched has begun its table, so that the first look has something to see.

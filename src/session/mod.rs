@@ -181,9 +181,16 @@ impl Session<'_> {
 
     /// Ends what is ours, and records the ends that are not told yet.
     async fn release(&self, subject: Subject, heap: Option<TargetHeap>) {
-        self.tell_ends(subject.release().await);
-        if let Some(heap) = heap {
-            heap.release();
+        // What was put into a target that runs on is taken out whatever comes next; what was launched ends with its tables.
+        match (&subject, heap) {
+            (Subject::Attached(_), Some(heap)) => {
+                heap.release().await;
+                self.tell_ends(subject.release().await);
+            }
+            (_, heap) => {
+                self.tell_ends(subject.release().await);
+                drop(heap);
+            }
         }
     }
 

@@ -44,7 +44,7 @@ impl Eyes<'_> {
 impl Session<'_> {
     /// Watches until the target ends, the time is up, or the user interrupts.
     pub(super) async fn watch(&mut self, watch: &Watch) -> Result<(), SessionError> {
-        let mut heap = self.heap.as_ref().map(TargetHeap::running);
+        let mut heap = self.heap.as_ref().map(|all| TargetHeap::running(all, watch.heap_interval_bytes));
         let (subject, command) = match &watch.what {
             Watchee::Running { roots, command } => (Subject::attach(roots)?, command.clone()),
             Watchee::Command(argv) => {
@@ -62,8 +62,8 @@ impl Session<'_> {
                 fresh: self.request.launches(),
             });
         }
-        if let Some(heap) = &mut heap {
-            heap.begin(&subject);
+        if let Some(heap) = &heap {
+            heap.begin(&subject).await;
         }
         let counters = Arc::new(Counters::default());
         let mut telling = match Telling::begin(&watch.exports, &subject, &self.recorder, &counters).await {

@@ -14,7 +14,7 @@ use std::time::Instant;
 use super::maps::{self, start_of};
 use super::modules::{Code, Mapped, Modules, OpenModule};
 use super::stacks::{Chosen, Stacks};
-use super::{HeapError, HeapSnapshot, HeapState, HeapTable};
+use super::{HeapError, HeapSnapshot, HeapState, HeapTable, Injected, Seccomp, Way, inject, refusal};
 use crate::sample::{
     AllocatorFigures, CallStacks, CodeAddress, Event, Frame, HeapCoverage, HeapEntry, HeapLook, Process, Symbol, Symbols,
 };
@@ -41,12 +41,30 @@ pub struct HeapCensus {
 /// A process whose table is read.
 #[derive(Debug)]
 struct Counted {
-    table: HeapTable,
+    table: Table,
     /// Where the process has its table mapped, where that can be asked again.
     mapped: Option<(PathBuf, Range<u64>)>,
     code: Code,
     /// Numbers of its stacks in the recording by those in its table.
     numbers: HashMap<u32, Option<u32>>,
+}
+
+/// A table, and what keeps it going.
+#[derive(Debug)]
+enum Table {
+    /// The process began it by itself.
+    Own(HeapTable),
+    /// The sampler was put there, and goes when this goes.
+    Injected(Box<Injected>),
+}
+
+impl Table {
+    fn get(&self) -> &HeapTable {
+        match self {
+            Self::Own(table) => table,
+            Self::Injected(injected) => &injected.table,
+        }
+    }
 }
 
 /// What a look has found. Times and operations are the caller's to fill in.
@@ -80,16 +98,38 @@ impl HeapCensus {
         self.stacks.begin_target();
     }
 
-    /// Counts a process whose sampler was put into it while it ran.
-    ///
-    /// # Errors
-    ///
-    /// Its mappings cannot be read.
-    pub fn add(&mut self, process: Process, table: HeapTable) -> std::io::Result<()> {
-        let code = Code::of(process)?;
+    /// Puts a sampler into a process that runs already, and counts it from now on. One of its threads is stopped for about a
+    /// millisecond. What comes of it is the event.
+    pub fn inject(&mut self, process: Process, interval_bytes: u64) -> Option<Event> {
+        let injected = match inject(process, interval_bytes, Seccomp::Refuse) {
+            Ok(injected) => Box::new(injected),
+            Err(error) => return self.refuse(process, error.to_string()),
+        };
+        // Where this fails the sampler goes again.
+        let code = match Code::of(process) {
+            Ok(code) => code,
+            Err(error) => return self.refuse(process, unreadable(process, &error)),
+        };
+        let pause_us = Some(injected.pause.as_micros() as u64);
         self.begun.insert(process);
+        let table = Table::Injected(injected);
         self.tables.insert(process, Counted { table, mapped: None, code, numbers: HashMap::new() });
-        Ok(())
+        Some(Event::HeapBegins { process, entry: HeapEntry::Injected, interval_bytes, pause_us })
+    }
+
+    /// Takes the samplers out of all processes that they were put into. What did not succeed is told.
+    pub fn detach(&mut self) -> Vec<Event> {
+        let detach = |(process, counted): (Process, Counted)| match counted.table {
+            Table::Own(_) => None,
+            Table::Injected(injected) => injected.detach().err().map(|error| Event::Note {
+                text: format!(
+                    "the heap sampler could not be taken out of process {}: {error}; it stays there, costs little, and the \
+                     next attach --heap takes it out",
+                    process.pid
+                ),
+            }),
+        };
+        std::mem::take(&mut self.tables).into_iter().filter_map(detach).collect()
     }
 
     /// Whether the table of a launched process is there.
@@ -200,7 +240,10 @@ impl HeapCensus {
         self.tables.remove(&process);
         let opened = self.path_of(process).map(|path| HeapTable::open(&path).map(|table| (path, table)));
         let reason = match opened {
-            None => "only the processes that are named are sampled, and this one was started by them".to_owned(),
+            None if self.refused.contains(&process) => return,
+            None => "only the processes that are named are sampled, and this one was started by them, or executed another \
+                     program since"
+                .to_owned(),
             Some(Err(error)) => match self.without.insert(process) {
                 // It may be about to load.
                 true => return,
@@ -212,17 +255,13 @@ impl HeapCensus {
                     if self.begun.insert(process) {
                         events.push(begins(process, &table));
                     }
-                    let mapped = Some((path, range));
+                    let (mapped, table) = (Some((path, range)), Table::Own(table));
                     self.tables.insert(process, Counted { table, mapped, code, numbers: HashMap::new() });
                     return;
                 }
                 Ok(Mapped::Parents) => FORKED.to_owned(),
                 Ok(Mapped::Nowhere) => "it executed a program that did not load the sampler".to_owned(),
-                Err(error) => format!(
-                    "its mappings (/proc/{}/maps) cannot be read, so that its calls cannot be told: {error}; run as the \
-                     user of the target or as root",
-                    process.pid
-                ),
+                Err(error) => unreadable(process, &error),
             },
         };
         events.extend(self.refuse(process, reason));
@@ -230,7 +269,12 @@ impl HeapCensus {
 
     /// What the table of a process holds now.
     fn snapshot(&mut self, process: Process, events: &mut Vec<Event>) -> Option<HeapSnapshot> {
-        let reason = match self.tables.get(&process)?.table.snapshot() {
+        let counted = self.tables.get_mut(&process)?;
+        if let Table::Injected(injected) = &mut counted.table {
+            // Where no thread can be borrowed now, the modules that are new have to wait for the next look.
+            let _ = injected.follow();
+        }
+        let reason = match counted.table.get().snapshot() {
             Ok(snapshot) => match snapshot.state {
                 HeapState::Active => return Some(snapshot),
                 HeapState::Ended => "its sampler was told to end".to_owned(),
@@ -247,7 +291,7 @@ impl HeapCensus {
     fn why_not(&self, process: Process, error: &HeapError) -> String {
         match (self.path_of(process), Code::around(process, &self.path_of(process).unwrap_or_default())) {
             (Some(_), Ok(Mapped::Parents)) => FORKED.to_owned(),
-            _ => error.to_string(),
+            _ => refusal(process, Way::Preload).map_or_else(|| error.to_string(), |refusal| refusal.to_string()),
         }
     }
 
@@ -278,8 +322,16 @@ const FORKED: &str = "it was forked and runs its parent's program: a sampler doe
 impl Counted {
     fn is_current(&self, process: Process) -> bool {
         let is_mapped = |(path, range): &(PathBuf, Range<u64>)| maps::is_mapped(process, range, path);
-        self.table.is_current() && self.mapped.as_ref().is_none_or(is_mapped)
+        self.table.get().is_current() && self.mapped.as_ref().is_none_or(is_mapped)
     }
+}
+
+fn unreadable(process: Process, error: &std::io::Error) -> String {
+    format!(
+        "its mappings (/proc/{}/maps) cannot be read, so that its calls cannot be told: {error}; run as the user of the \
+         target or as root",
+        process.pid
+    )
 }
 
 fn begins(process: Process, table: &HeapTable) -> Event {
@@ -439,7 +491,7 @@ mod tests {
         assert!(first.events.is_empty() && first.look.is_none() && first.stacks.is_none(), "{first:?}");
         let told = census.look(&[own]).events;
         assert!(
-            matches!(told.as_slice(), [Event::NoHeap { process, reason }] if *process == own && reason.contains("static")),
+            matches!(told.as_slice(), [Event::NoHeap { process, reason }] if *process == own && reason.contains("static binary")),
             "{told:?}"
         );
         assert!(census.look(&[own]).events.is_empty());
