@@ -134,19 +134,19 @@ impl Session<'_> {
             fixed.captures.insert("port".into(), free_port()?.to_string());
         }
         let interval_bytes = heap_interval_bytes(script, scenario);
-        let mut heap = self.heap.as_ref().map(|all| TargetHeap::running(all, interval_bytes));
-        let (mut subject, command) = match &script.target.origin {
+        let running = || self.heap.as_ref().map(|all| TargetHeap::running(all, interval_bytes));
+        let (mut subject, command, heap) = match &script.target.origin {
             Origin::Launch(argv) => {
                 let mut spec = self.launch_spec(script, scenario, argv, &fixed, index)?;
-                heap = self.heap.as_ref().map(|all| {
+                let heap = self.heap.as_ref().map(|all| {
                     TargetHeap::launching(all, &self.request.folder, index + 1, interval_bytes, &mut spec)
                 });
                 let mut command = spec.argv.clone();
                 command.iter_mut().for_each(|word| redact(word, &fixed.env));
-                (Subject::launch(&spec)?, command)
+                (Subject::launch(&spec)?, command, heap)
             }
-            Origin::AttachPid(pid) => attach(&Selector::Pid(*pid))?,
-            Origin::AttachName(name) => attach(&Selector::Name(name.clone()))?,
+            Origin::AttachPid(pid) => attach(&Selector::Pid(*pid), running)?,
+            Origin::AttachName(name) => attach(&Selector::Name(name.clone()), running)?,
         };
         let ready = tokio::select! {
             ready = until_ready(&script.target.ready, &subject, &fixed) => ready,
@@ -332,10 +332,13 @@ fn redact(text: &mut String, secrets: &BTreeMap<String, String>) {
     }
 }
 
-fn attach(selector: &Selector) -> Result<(Subject, Vec<String>), SessionError> {
+fn attach(
+    selector: &Selector,
+    heap: impl FnOnce() -> Option<TargetHeap>,
+) -> Result<(Subject, Vec<String>, Option<TargetHeap>), SessionError> {
     let roots = find(selector, Many::Refuse)?;
     let command = roots.first().and_then(|root| command_line(*root).ok()).unwrap_or_default();
-    Ok((Subject::attach(&roots)?, command))
+    Ok((Subject::attach(&roots)?, command, heap()))
 }
 
 /// A target that stays for all scenarios must have its pipe from the start.

@@ -44,15 +44,18 @@ impl Eyes<'_> {
 impl Session<'_> {
     /// Watches until the target ends, the time is up, or the user interrupts.
     pub(super) async fn watch(&mut self, watch: &Watch) -> Result<(), SessionError> {
-        let mut heap = self.heap.as_ref().map(|all| TargetHeap::running(all, watch.heap_interval_bytes));
-        let (subject, command) = match &watch.what {
-            Watchee::Running { roots, command } => (Subject::attach(roots)?, command.clone()),
+        let interval_bytes = watch.heap_interval_bytes;
+        let (subject, command, heap) = match &watch.what {
+            Watchee::Running { roots, command } => {
+                let heap = self.heap.as_ref().map(|all| TargetHeap::running(all, interval_bytes));
+                (Subject::attach(roots)?, command.clone(), heap)
+            }
             Watchee::Command(argv) => {
                 let mut spec = LaunchSpec::new(argv.clone(), &self.request.folder);
-                heap = self.heap.as_ref().map(|all| {
-                    TargetHeap::launching(all, &self.request.folder, 1, watch.heap_interval_bytes, &mut spec)
-                });
-                (Subject::launch(&spec)?, argv.clone())
+                let folder = &self.request.folder;
+                let heap = self.heap.as_ref();
+                let heap = heap.map(|all| TargetHeap::launching(all, folder, 1, interval_bytes, &mut spec));
+                (Subject::launch(&spec)?, argv.clone(), heap)
             }
         };
         for process in subject.roots().roots {
