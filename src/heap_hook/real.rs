@@ -6,6 +6,7 @@
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+use crate::order::FUNCTIONS;
 use crate::{sys, table};
 
 type Pointer = AtomicPtr<c_void>;
@@ -91,6 +92,19 @@ pub fn find() -> bool {
 pub fn find_attached() -> bool {
     IS_PRELOADED.store(false, Ordering::Relaxed);
     find()
+}
+
+/// Takes the functions as an injector has found them; those that it left out are looked up. Slots may lead here already, from
+/// before: the functions are the same then.
+pub fn take(found: &[u64; FUNCTIONS]) {
+    find_attached();
+    // The names of `mmap` share a pointer, and are the same function.
+    for (name, address) in crate::order::NAMES.iter().zip(found) {
+        let known = NAMES.iter().find(|(known, _)| known == name);
+        if let Some((_, pointer)) = known.filter(|_| *address != 0) {
+            pointer.store(*address as *mut c_void, Ordering::Release);
+        }
+    }
 }
 
 /// A function that this C library does not have: an allocation that fails. No caller can have been linked with it.

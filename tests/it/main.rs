@@ -2,8 +2,10 @@
 //!
 //! - `guardian`: what is launched ends, whatever way its parent ends
 //! - `demo`: the first command that a new user runs
+//! - `heap_check`: a recording tells whose bytes grow
 //! - `heap_preload`: the allocation sampler inside real programs
 //! - `heap_symbols`: addresses become functions, with and without debug information
+//! - `heap_inject`: the same, put into running programs and taken out again
 //! - `orchestrator`: every system of the fixture service, leaking and fixed
 //! - `clean_servers`: real servers driven by scenarios, each found clean
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
@@ -27,6 +29,10 @@ mod commands;
 mod curves;
 mod demo;
 mod guardian;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_check;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_inject;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_preload;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]

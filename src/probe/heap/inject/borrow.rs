@@ -1,0 +1,138 @@
+//! A thread of the target, borrowed for a moment.
+//!
+//! Threads that wait are tried first; a thread at an unsafe place goes on at once. All of it happens on a thread of ours that does
+//! nothing else: when it ends, the kernel lets go of whatever it still traced.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::place::Places;
+use super::target::{Mapping, Target};
+use super::trace::{Missed, Stopped};
+use crate::probe::heap::refusal::Refusal;
+
+/// How long a thread may take to stop.
+const TO_STOP: Duration = Duration::from_millis(100);
+/// Between two rounds of tries.
+const PAUSE: Duration = Duration::from_micros(300);
+
+/// What could not be done on a borrowed thread.
+pub(super) enum Failure {
+    /// This thread does not serve: another one may.
+    Retry,
+    /// No thread would.
+    Refused(Refusal),
+}
+
+/// What was done, and what it took.
+pub(super) struct Done<T> {
+    pub(super) value: T,
+    /// How long the thread was held.
+    pub(super) pause: Duration,
+    /// How many threads were stopped for it.
+    pub(super) tried: u32,
+}
+
+enum Outcome<T> {
+    Done(Done<T>),
+    Refused(Refusal),
+    Stuck(u32),
+    Late,
+}
+
+/// Borrows a thread, within a time, and works on it.
+pub(super) fn borrow<T: Send>(
+    target: &Target,
+    places: &Places,
+    within: Duration,
+    mut work: impl FnMut(&mut Stopped) -> Result<T, Failure> + Send,
+) -> Result<Done<T>, Refusal> {
+    let deadline = Instant::now() + within;
+    let mut tried = 0;
+    let mut stuck = BTreeSet::new();
+    loop {
+        let outcome = thread::scope(|scope| {
+            let attempts = scope.spawn(|| attempts(target, places, deadline, &stuck, &mut tried, &mut work));
+            attempts.join().unwrap_or_else(|_| Outcome::Refused(Refusal::Gone { pid: target.pid() }))
+        });
+        match outcome {
+            Outcome::Done(done) => return Ok(done),
+            Outcome::Refused(refusal) => return Err(refusal),
+            Outcome::Stuck(thread) => {
+                stuck.insert(thread);
+            }
+            Outcome::Late => {
+                return Err(Refusal::NoSafeThread { pid: target.pid(), seconds: within.as_secs(), tried });
+            }
+        }
+    }
+}
+
+fn attempts<T>(
+    target: &Target,
+    places: &Places,
+    deadline: Instant,
+    stuck: &BTreeSet<u32>,
+    tried: &mut u32,
+    work: &mut impl FnMut(&mut Stopped) -> Result<T, Failure>,
+) -> Outcome<T> {
+    loop {
+        let gone = || Outcome::Refused(Refusal::Gone { pid: target.pid() });
+        let Ok(maps) = target.maps() else { return gone() };
+        if !target.runs() {
+            return gone();
+        }
+        for thread in candidates(target, places).into_iter().filter(|thread| !stuck.contains(thread)) {
+            if Instant::now() >= deadline {
+                return Outcome::Late;
+            }
+            let stopped = Stopped::stop(thread, TO_STOP);
+            *tried += 1;
+            let mut stopped = match stopped {
+                Ok(stopped) => stopped,
+                Err(Missed::Stuck) => return Outcome::Stuck(thread),
+                Err(Missed::Stopped) => return Outcome::Refused(Refusal::Stopped { pid: target.pid() }),
+                Err(Missed::Gone | Missed::Unreadable) => continue,
+            };
+            if !is_safe(target, places, &maps, &stopped) {
+                continue;
+            }
+            match work(&mut stopped) {
+                Ok(value) => return Outcome::Done(Done { value, pause: stopped.release(), tried: *tried }),
+                Err(Failure::Retry) => {}
+                Err(Failure::Refused(refusal)) => return Outcome::Refused(refusal),
+            }
+        }
+        if Instant::now() >= deadline {
+            return Outcome::Late;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn is_safe(target: &Target, places: &Places, maps: &[Mapping], stopped: &Stopped) -> bool {
+    // A sequence that must be begun again would go on instead.
+    let sequence = stopped.restartable_sequence().map_or(Ok(0), |address| target.word(address + 8));
+    sequence.is_ok_and(|sequence| sequence == 0) && places.is_safe(target, maps, stopped.at())
+}
+
+/// The threads, those that wait at a safe place first; no others if there is one.
+fn candidates(target: &Target, places: &Places) -> Vec<u32> {
+    let threads = target.threads();
+    let waits = |thread: &u32| {
+        let line = fs::read_to_string(format!("/proc/{}/task/{thread}/syscall", target.pid())).unwrap_or_default();
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let hex = |index: usize| {
+            let word: &&str = words.get(index)?;
+            u64::from_str_radix(word.trim_start_matches("0x"), 16).ok()
+        };
+        let call = words.first().and_then(|word| word.parse().ok());
+        let found = (|| Some((call?, [hex(1)?, hex(2)?, hex(3)?, hex(4)?], hex(8)?)))();
+        found.is_some_and(|(call, values, pc)| places.is_waiting(call, values, pc))
+    };
+    let waiting: Vec<u32> = threads.iter().copied().filter(waits).collect();
+    // Asking many threads takes longer than the wait of some lasts; one of them is enough.
+    if waiting.is_empty() { threads } else { waiting }
+}

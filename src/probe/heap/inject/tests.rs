@@ -1,0 +1,1 @@
+//! Refusals whose cause is made up.
