@@ -47,9 +47,14 @@ fn assert_whole(places: &Places, symbolizer: &mut Symbolizer) {
 
 #[test]
 fn functions_lines_and_what_is_in_line() {
-    for flags in
-        [&["-g", "-O0"][..], &["-g", "-O2"], &["-g", "-O2", "-no-pie"], &["-gdwarf-4", "-O2"], &["-g3", "-O2", "-flto"]]
-    {
+    for flags in [
+        &["-g", "-O0"][..],
+        &["-g", "-O2"],
+        &["-g1", "-O2"],
+        &["-g", "-O2", "-no-pie"],
+        &["-gdwarf-4", "-O2"],
+        &["-g3", "-O2", "-flto"],
+    ] {
         assert_whole(&Places::new("places.c", flags), &mut alone());
     }
 }
@@ -227,7 +232,7 @@ fn templates_and_lambdas() {
 #[test]
 fn rust_with_lines_alone_in_a_package_beside_the_program() {
     for split in ["off", "packed", "unpacked"] {
-        for lines in ["line-tables-only", "2"] {
+        for lines in ["line-tables-only", "limited", "2"] {
             let wish = [format!("-Csplit-debuginfo={split}"), format!("-Cdebuginfo={lines}")];
             let flags = ["--edition=2024", "-Copt-level=3", &wish[0], &wish[1]];
             assert_rust(&Places::new("places.rs", &flags), &wish);
