@@ -206,12 +206,18 @@ fn a_scenario_file_asks_for_the_heap_and_the_environment_stays_the_users() {
 
 #[test]
 fn words_that_make_no_sense_are_refused() {
-    for (word, message) in [("0B", "64KiB is usual"), ("2GiB", "64KiB is usual"), ("64", "an amount of memory"), ("x", "an amount of memory")] {
+    for (word, message) in [
+        ("0B", "64KiB is usual"),
+        ("2GiB", "64KiB is usual"),
+        ("64", "an amount of memory"),
+        ("x", "an amount of memory"),
+    ] {
         let told = told(tidewatch().args(["run", "--heap-interval", word, "--", "true"]));
         assert!(told.code == Some(2) && told.stderr.contains(message), "{word}: {told}");
     }
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("tidewatch.toml"), "[target]\nlaunch = [\"true\"]\nheap = \"yes\"\n").expect("written");
+    fs::write(folder.path().join("tidewatch.toml"), "[target]\nlaunch = [\"true\"]\nheap = \"yes\"\n")
+        .expect("written");
     let told = told(tidewatch().args(["check", "--dry-run"]).arg(folder.path()));
     assert!(told.code == Some(2) && told.stderr.contains(":3:8: `heap` must be true or false"), "{told}");
 }

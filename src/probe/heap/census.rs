@@ -16,7 +16,8 @@ use super::modules::{Code, Mapped, Modules, OpenModule};
 use super::stacks::{Chosen, Stacks};
 use super::{HeapError, HeapSnapshot, HeapState, HeapTable, Injected, Seccomp, Way, inject, refusal};
 use crate::sample::{
-    AllocatorFigures, CallStacks, CodeAddress, Event, Frame, HeapCoverage, HeapEntry, HeapLook, Process, Symbol, Symbols,
+    AllocatorFigures, CallStacks, CodeAddress, Event, Frame, HeapCoverage, HeapEntry, HeapLook, Process, Symbol,
+    Symbols,
 };
 
 /// Most processes of which it is told why they are not sampled.
@@ -119,7 +120,8 @@ impl HeapCensus {
 
     /// Takes the samplers out of all processes that they were put into. What did not succeed is told.
     pub fn detach(&mut self) -> Vec<Event> {
-        let detach = |(process, counted): (Process, Counted)| match counted.table {
+        let detach = |(process, counted): (Process, Counted)| {
+            match counted.table {
             Table::Own(_) => None,
             Table::Injected(injected) => injected.detach().err().map(|error| Event::Note {
                 text: format!(
@@ -128,6 +130,7 @@ impl HeapCensus {
                     process.pid
                 ),
             }),
+        }
         };
         std::mem::take(&mut self.tables).into_iter().filter_map(detach).collect()
     }
@@ -241,9 +244,11 @@ impl HeapCensus {
         let opened = self.path_of(process).map(|path| HeapTable::open(&path).map(|table| (path, table)));
         let reason = match opened {
             None if self.refused.contains(&process) => return,
-            None => "only the processes that are named are sampled, and this one was started by them, or executed another \
+            None => {
+                "only the processes that are named are sampled, and this one was started by them, or executed another \
                      program since"
-                .to_owned(),
+                    .to_owned()
+            }
             Some(Err(error)) => match self.without.insert(process) {
                 // It may be about to load.
                 true => return,
@@ -278,9 +283,11 @@ impl HeapCensus {
             Ok(snapshot) => match snapshot.state {
                 HeapState::Active => return Some(snapshot),
                 HeapState::Ended => "its sampler was told to end".to_owned(),
-                HeapState::NoRoom => "its table found no room: the disk of the run's folder is full, or the process may not \
+                HeapState::NoRoom => {
+                    "its table found no room: the disk of the run's folder is full, or the process may not \
                                       open files there any more"
-                    .to_owned(),
+                        .to_owned()
+                }
             },
             Err(error) => error.to_string(),
         };
@@ -469,7 +476,8 @@ mod tests {
 
     #[test]
     fn figures_of_several_processes_are_summed() {
-        let figures = |at_ns, bytes| AllocatorFigures { at_ns, arena_bytes: bytes, free_bytes: 1, ..Default::default() };
+        let figures =
+            |at_ns, bytes| AllocatorFigures { at_ns, arena_bytes: bytes, free_bytes: 1, ..Default::default() };
         assert_eq!(both(None, None), None);
         assert_eq!(both(Some(figures(1, 2)), None), Some(figures(1, 2)));
         let sum = AllocatorFigures { at_ns: 3, arena_bytes: 12, free_bytes: 2, ..Default::default() };

@@ -17,7 +17,7 @@ pub struct Estimate {
     pub blocks: f64,
     /// Live bytes, as they were asked for.
     pub bytes: f64,
-    /// What glibc takes for them: see [`footprint`].
+    /// What glibc takes for them, header and rounding included.
     pub footprint: f64,
     variance: f64,
 }

@@ -60,6 +60,14 @@ impl Truth {
         Ok(truth)
     }
 
+    /// By how much a number rose from the first reading to the last.
+    pub fn rise(&self, name: &str) -> Result<f64> {
+        let (Some(first), Some(last)) = (self.polls.first(), self.polls.last()) else {
+            bail!("the truth was not read")
+        };
+        Ok(last.number(name)? - first.number(name)?)
+    }
+
     /// A number at a moment of the recording: between two polls it is taken to rise evenly. A run ends in the settling
     /// of its last cycle, where nothing moves any more: for a moment the last poll still holds.
     pub fn at(&self, name: &str, seconds: f64) -> Result<f64> {
