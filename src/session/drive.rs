@@ -138,9 +138,10 @@ impl Session<'_> {
         let (mut subject, command, heap) = match &script.target.origin {
             Origin::Launch(argv) => {
                 let mut spec = self.launch_spec(script, scenario, argv, &fixed, index)?;
-                let heap = self.heap.as_ref().map(|all| {
-                    TargetHeap::launching(all, &self.request.folder, index + 1, interval_bytes, &mut spec)
-                });
+                let heap = self
+                    .heap
+                    .as_ref()
+                    .map(|all| TargetHeap::launching(all, &self.request.folder, index + 1, interval_bytes, &mut spec));
                 let mut command = spec.argv.clone();
                 command.iter_mut().for_each(|word| redact(word, &fixed.env));
                 (Subject::launch(&spec)?, command, heap)

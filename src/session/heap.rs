@@ -109,7 +109,13 @@ pub struct TargetHeap {
 
 impl TargetHeap {
     /// A target that is to be launched: what it needs goes into `spec`, and its tables below `folder`.
-    pub fn launching(heap: &Arc<Heap>, folder: &Path, number: usize, interval_bytes: u64, spec: &mut LaunchSpec) -> Self {
+    pub fn launching(
+        heap: &Arc<Heap>,
+        folder: &Path,
+        number: usize,
+        interval_bytes: u64,
+        spec: &mut LaunchSpec,
+    ) -> Self {
         let prepared = Room::new(folder, number).and_then(|room| {
             room.preload_into(spec, interval_bytes)?;
             Ok(room)

@@ -8,7 +8,9 @@ use regex::bytes::Regex;
 
 use crate::probe::gauges::GaugeSource;
 use crate::recording::{Header, Host, Mode};
-use crate::sample::{HeapSampling, Inconclusive, LoadPlan, Metric, OperationsFrom, Plan, Process, ScenarioPlan, Shape, Smallest};
+use crate::sample::{
+    HeapSampling, Inconclusive, LoadPlan, Metric, OperationsFrom, Plan, Process, ScenarioPlan, Shape, Smallest,
+};
 use crate::scenario::{Origin, Script};
 use crate::target::limits;
 

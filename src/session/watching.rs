@@ -123,12 +123,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn watch_until(
-        &self,
-        length: Option<Duration>,
-        subject: &Subject,
-        eyes: Eyes<'_>,
-    ) -> Stop {
+    async fn watch_until(&self, length: Option<Duration>, subject: &Subject, eyes: Eyes<'_>) -> Stop {
         let time_is_up = async {
             match length {
                 Some(length) => tokio::time::sleep(length).await,

@@ -176,7 +176,6 @@ pub(super) fn start_of(pid: u32) -> Option<u64> {
     fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +194,8 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
     #[test]
     fn code_is_what_can_be_executed() {
         let code = code_in(MAPS);
-        let files: Vec<_> = code.iter().map(|mapping| mapping.file.as_ref().map(|(file, name)| (&*file.path, *name))).collect();
+        let files: Vec<_> =
+            code.iter().map(|mapping| mapping.file.as_ref().map(|(file, name)| (&*file.path, *name))).collect();
         let server = Some((Path::new("/usr/bin/server"), Name::Leads));
         let lost = Some((Path::new("/opt/a b/new\nline.so"), Name::Lost));
         assert_eq!(files, [server, None, lost, None, None, None]);

@@ -30,8 +30,8 @@ pub use address::is_here;
 pub use decide::too_short;
 pub use dry_run::{DryRun, DryScenario, Span, describe};
 pub use problem::{Problem, ScriptError};
-pub use sampling::heap_interval_bytes;
 use reader::{Item, Reading, Table, suggest};
+pub use sampling::heap_interval_bytes;
 use steps::Surroundings;
 use target::Target;
 

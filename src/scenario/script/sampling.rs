@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn a_target_that_stays_has_one_interval_and_the_command_line_goes_before() {
-        let two = ["200B", "400B"].map(|memory| flood(&format!("rate = \"2000/s\"\nsmallest = {{ memory = \"{memory}\" }}")));
+        let two =
+            ["200B", "400B"].map(|memory| flood(&format!("rate = \"2000/s\"\nsmallest = {{ memory = \"{memory}\" }}")));
         let intervals = |script: &Script| {
             script.scenarios.iter().map(|scenario| heap_interval_bytes(script, scenario)).collect::<Vec<_>>()
         };
