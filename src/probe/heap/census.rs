@@ -178,7 +178,7 @@ impl HeapCensus {
         let remarks = self.modules.remarks();
         events.extend(remarks.into_iter().map(|text| Event::Note { text }));
         sum.cost_us = begun.elapsed().as_micros() as u64;
-        let look = (sum.processes > 0).then(|| HeapLook { live, rest, ..sum });
+        let look = (sum.processes > 0).then_some(HeapLook { live, rest, ..sum });
         Looked { stacks, look, events }
     }
 
