@@ -171,7 +171,7 @@ impl Session<'_> {
             self.recorder.event(Event::TargetBegins { process, command: command.clone(), fresh });
         }
         if let Some(heap) = &heap {
-            heap.begin(&subject).await;
+            heap.begin(&subject, &self.interrupted).await;
         }
         Ok(Up { subject, heap, fixed, stdio })
     }

@@ -1,13 +1,16 @@
 //! The heap of a run's targets by call stack: samplers brought in and taken out, looks at what they hold, and names at the end.
 //!
 //! A look reads files that the samplers write; the target is neither stopped nor read, unless a sampler that was put into it has to
-//! learn of libraries loaded since. It happens on a thread of its own, so that no tick comes late for it. Where a process cannot be sampled, that is told once, and watching goes on without.
+//! learn of libraries loaded since. It happens on a thread of its own, so that no tick comes late for it. Where a process cannot be
+//! sampled, that is told once, and watching goes on without.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 use super::pace::{Pace, Use};
 use super::recorder::Recorder;
@@ -137,9 +140,13 @@ impl TargetHeap {
         Self::new(heap, Way::Running { interval_bytes })
     }
 
-    /// The target runs, and its begin is in the recording.
-    pub async fn begin(&self, subject: &Subject) {
+    /// The target runs, and its begin is in the recording. What was not done when the user interrupts is left undone.
+    pub async fn begin(&self, subject: &Subject, interrupted: &watch::Receiver<bool>) {
         for process in subject.roots().roots {
+            // A safe moment of each may take its time to come.
+            if *interrupted.borrow() {
+                return;
+            }
             match &self.way {
                 Way::Launched(_) => *self.awaited() = Some(process),
                 Way::Running { interval_bytes } => {

@@ -66,7 +66,7 @@ impl Session<'_> {
             });
         }
         if let Some(heap) = &heap {
-            heap.begin(&subject).await;
+            heap.begin(&subject, &self.interrupted).await;
         }
         let counters = Arc::new(Counters::default());
         let mut telling = match Telling::begin(&watch.exports, &subject, &self.recorder, &counters).await {

@@ -204,6 +204,94 @@ fn a_scenario_file_asks_for_the_heap_and_the_environment_stays_the_users() {
     assert_eq!(kinds_of_files(&out), [""; 0]);
 }
 
+/// Attaches to a process with these words, and gives what was recorded.
+fn attach(slow: &Slow, target: &Running, out: &str, words: &[&str]) -> Vec<Value> {
+    let out = slow.path(out);
+    let mut program = tidewatch();
+    program.args(["attach", &target.pid().to_string(), "--inconclusive", "pass", "--out"]).arg(&out);
+    let told = told(program.args(words));
+    assert!(matches!(told.code, Some(0 | 1)), "{told}");
+    records(&out)
+}
+
+#[test]
+fn a_running_process_is_sampled_while_it_is_watched_and_left_as_it_was() {
+    let _machine = part_of_machine();
+    let slow = Slow::new(&[]);
+    let mut target = Running::quiet(Command::new(&slow.program).arg("120"));
+    // A second time after the first: it was taken out in between.
+    for out in ["first", "second"] {
+        let records = attach(&slow, &target, out, &["--heap", "--for", "5s"]);
+        let begins = events(&records, "heap-begins");
+        assert_eq!(begins.len(), 1, "{:?}", events(&records, "no-heap"));
+        assert_eq!((&begins[0]["entry"], begins[0]["interval_bytes"].as_u64()), (&"injected".into(), Some(65_536)));
+        assert!(begins[0]["pause_us"].as_u64().is_some_and(|pause| pause > 0), "{begins:?}");
+        let live = live_at(&records, "keep_one");
+        assert!(live.windows(2).all(|pair| pair[0] < pair[1]) && live.last() > Some(&5e6), "{live:?}");
+        assert_eq!(events(&records, "note").len(), 0, "nothing went wrong at the end");
+        assert!(target.runs());
+    }
+}
+
+#[test]
+fn a_watch_that_is_interrupted_takes_its_sampler_out() {
+    let _machine = part_of_machine();
+    let slow = Slow::new(&[]);
+    let mut target = Running::quiet(Command::new(&slow.program).arg("120"));
+    let out = slow.path("first");
+    let mut program = tidewatch();
+    program.args(["attach", "--heap", &target.pid().to_string(), "--out"]).arg(&out);
+    let mut running = Running::quiet(&mut program);
+    let has_look = || records(&out).iter().any(|record| record["kind"] == "heap" && record["live"][0].is_object());
+    wait_for("a look", Duration::from_secs(30), || (out.join("recording.jsonl").exists() && has_look()).then_some(()));
+    running.signal(rustix::process::Signal::INT);
+    assert_eq!(running.wait("its end", Duration::from_secs(60)).code(), Some(130));
+    let recorded = records(&out);
+    assert_eq!(events(&recorded, "note").len(), 0, "nothing went wrong at the end");
+    assert!(target.runs());
+    let again = attach(&slow, &target, "second", &["--heap", "--for", "1s"]);
+    assert_eq!(events(&again, "heap-begins").len(), 1, "{:?}", events(&again, "no-heap"));
+}
+
+#[test]
+fn who_cannot_be_sampled_is_watched_all_the_same() {
+    let _machine = part_of_machine();
+    let slow = Slow::new(&["-static"]);
+    let mut target = Running::quiet(Command::new(&slow.program).arg("120"));
+    let records = attach(&slow, &target, "run", &["--heap", "--for", "2s"]);
+    let told = events(&records, "no-heap");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0]["reason"].as_str().is_some_and(|reason| reason.contains("linked statically")), "{told:?}");
+    assert!(of_kind(&records, "heap").is_empty() && !of_kind(&records, "sample").is_empty());
+    assert!(target.runs());
+}
+
+#[test]
+fn a_scenario_file_may_attach_and_ask_for_the_heap() {
+    let _machine = part_of_machine();
+    let slow = Slow::new(&[]);
+    let mut target = Running::quiet(Command::new(&slow.program).arg("120"));
+    let text = format!(
+        "[target]\nheap = true\nattach = {{ pid = {} }}\n[[scenario]]\nname = \"idle\"\nshape = \"idle\"\nwarmup = \"100ms\"\n\
+         load = {{ for = \"200ms\" }}\nsettle = \"100ms\"\ncycles = {{ min = 10, max = 10 }}\n\
+         smallest = {{ memory = \"1MiB/s\", count = \"2/s\" }}\n",
+        target.pid()
+    );
+    let file = slow.path("tidewatch.toml");
+    fs::write(&file, text).expect("written");
+    let out = slow.path("run");
+    let mut program = tidewatch();
+    program.args(["check", "--heap-interval", "32KiB", "--inconclusive", "pass", "--out"]).arg(&out).arg(&file);
+    let told = told(&mut program);
+    assert!(matches!(told.code, Some(0 | 1)), "{told}");
+    let records = records(&out);
+    let begins = events(&records, "heap-begins");
+    assert_eq!((begins.len(), begins[0]["interval_bytes"].as_u64()), (1, Some(32_768)), "{begins:?}");
+    let live = live_at(&records, "keep_one");
+    assert!(live.windows(2).all(|pair| pair[0] <= pair[1]) && live.last() > Some(&5e6), "{live:?}");
+    assert!(target.runs());
+}
+
 #[test]
 fn words_that_make_no_sense_are_refused() {
     for (word, message) in [

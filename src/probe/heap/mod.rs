@@ -1,8 +1,8 @@
 //! Live heap bytes of a target by call stack: the sampler that is preloaded, and the reader of its table.
 //!
 //! The sampler (`src/heap_hook`) runs inside the target and records a sample of its allocations in a table, a file
-//! that both sides have. The reader here never stops the target and never writes. It knows addresses alone: which function they are
-//! of, and who owns it, is said elsewhere. It refuses tables of another version, and drops records that it caught half
+//! that both sides have. The reader here ([`HeapTable`]) never stops the target and never writes. It knows addresses alone: which
+//! function they are of, and who owns it, is said elsewhere. A [`HeapCensus`] reads the tables of all processes of a target. It refuses tables of another version, and drops records that it caught half
 //! written.
 
 mod census;
