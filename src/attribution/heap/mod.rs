@@ -99,6 +99,8 @@ pub enum OwnedBy {
     Rule,
     /// No rule does: it is the first function that is the program's own.
     Function,
+    /// Nothing on its stack is the program's own: the first function of the language has it, for want of a better owner.
+    Library,
 }
 
 /// A place in source code. Untrusted text.

@@ -31,6 +31,17 @@ static BUFFERS: Site =
 static ARENAS: Site =
     Site { frames: &[("mmap", "", 0), ("grow_arena", "/src/arena.c", 31), MAIN], kind: HeapKind::Mapping, churn: 0 };
 
+/// What the standard library maps for each new thread: nothing on its stack is the program's.
+static HANDLERS: Site = Site {
+    frames: &[
+        ("mmap64", "", 0),
+        ("std::sys::pal::unix::stack_overflow::imp::make_handler", "/rustc/01/library/std/src/sys/so.rs", 269),
+        ("start_thread", "", 0),
+    ],
+    kind: HeapKind::Mapping,
+    churn: 0,
+};
+
 const CYCLES: u32 = 33;
 const PER_CYCLE: u64 = 1000;
 
@@ -177,6 +188,36 @@ fn stacks_of_threads_go_to_whom_the_threads_are() {
         assert_eq!(rows.len(), 1, "{rows:#?}");
         assert_eq!(rows[0].subsystem, owner);
     }
+}
+
+#[test]
+fn what_only_the_language_is_seen_to_hold_is_the_scenarios() {
+    let level = |n: f64| Level {
+        private: Some(20.0 * MIB + 4096.0 * n),
+        heap: vec![(&HANDLERS, 4096.0 * n)],
+        mappings: Some(Mappings { anonymous: (4096.0 * n) as u64, ..Mappings::default() }),
+        ..quiet()
+    };
+    for (driven, owner) in [(Some("Beats"), "Beats"), (None, HANDLERS.frames[1].0)] {
+        let mut story = Story::new(plan(Vec::new(), vec![scenario("flood", Shape::Flood, driven)]));
+        story.scenario(&Run::of("flood", CYCLES, PER_CYCLE), |n, _| level(n));
+        let findings = Findings::of(&story.finish());
+        assert_eq!(heap(&findings).owners[0].by, OwnedBy::Library);
+        let row = guilty(&findings);
+        assert_eq!(row.subsystem, owner);
+        assert!(row.evidence[0].contains("make_handler"), "{row:#?}");
+    }
+}
+
+#[test]
+fn a_mapping_that_fills_up_after_it_was_made_is_its_owners() {
+    let findings = Findings::of(&recorded(Vec::new(), |n| Level {
+        private: Some(20.0 * MIB + 800.0 * n),
+        heap: vec![(&ARENAS, if n > 0.0 { 64.0 * MIB } else { 0.0 })],
+        mappings: Some(Mappings { anonymous: (800.0 * n) as u64, ..Mappings::default() }),
+        ..quiet()
+    }));
+    assert_eq!(guilty(&findings).subsystem, "grow_arena");
 }
 
 #[test]
