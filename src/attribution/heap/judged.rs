@@ -138,7 +138,7 @@ impl Judge<'_> {
             .map(|((name, kind), (_, list))| {
                 for &index in list.iter().take(MOST_JUDGED_STACKS) {
                     let values = self.looks.sums(|live| live.stack == stacks[index].id);
-                    stacks[index].verdict = self.of(&name, &values).verdict;
+                    stacks[index].verdict = self.of(&format!("stack {}", stacks[index].id), &values).verdict;
                 }
                 self.owner(ground, name, kind, list, stacks)
             })
@@ -161,7 +161,7 @@ impl Judge<'_> {
             stack.kind == kind && stack.owner.name == name
         };
         let values = self.looks.sums(of_owner);
-        let judged = self.of(&name, &values);
+        let judged = self.of(&super::metric_name(&name, kind), &values);
         let (before, after) = self.looks.of_ends(&values);
         let (function, place) = holder(&list, stacks);
         let by = list.first().map(|&index| ground.stack(stacks[index].id).owner.by).unwrap_or(super::OwnedBy::Function);

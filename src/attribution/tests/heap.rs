@@ -36,7 +36,7 @@ static HANDLERS: Site = Site {
     frames: &[
         ("mmap64", "", 0),
         ("std::sys::pal::unix::stack_overflow::imp::make_handler", "/rustc/01/library/std/src/sys/so.rs", 269),
-        ("start_thread", "", 0),
+        ("std::sys::thread::unix::thread_start", "", 0),
     ],
     kind: HeapKind::Mapping,
     churn: 0,
@@ -286,6 +286,30 @@ fn a_sampler_that_came_later_explains_only_what_came_after_it() {
     let row = memory.rows.iter().find(|row| row.subsystem.contains("WorkQueue")).expect("a row");
     assert!(row.growth < 0.65 * memory.total, "{memory:#?}");
     near(memory.rows.iter().map(|row| row.growth).sum(), memory.total, 1e-6);
+}
+
+#[test]
+fn what_grows_in_time_has_its_row_in_the_idle_scenario_alone() {
+    // A thread that touches 40 KiB a second of mappings of half a mebibyte.
+    let touched = |t: f64| 40_960.0 * t;
+    let reserved = |t: f64| 524_288.0 * (touched(t) / 524_288.0).ceil();
+    let level = |n: f64, t: f64| Level {
+        private: Some(20.0 * MIB + touched(t) + 96.0 * n),
+        heap: vec![(&ARENAS, reserved(t)), (&QUEUE, 96.0 * n), (&POOL, 2.0 * MIB)],
+        mappings: Some(Mappings { anonymous: touched(t) as u64, heap: (96.0 * n) as u64, ..Mappings::default() }),
+        ..quiet()
+    };
+    let scenarios = vec![scenario("still", Shape::Idle, None), scenario("adds", Shape::Flood, None)];
+    let mut story = Story::new(plan(Vec::new(), scenarios)).sampled(8192, 1);
+    story.scenario(&Run::of("still", 33, 0), |_, t| level(0.0, t));
+    story.scenario(&Run::of("adds", 33, 1000), level);
+    let findings = Findings::of(&story.finish());
+    let rows: Vec<(&str, &str)> = findings
+        .unbounded_rows()
+        .filter(|row| row.metric == Metric::Private)
+        .map(|row| (row.scenario.as_str(), row.subsystem.as_str()))
+        .collect();
+    assert_eq!(rows, [("adds", "<app::queue::WorkQueue as app::Store>::add"), ("still", "grow_arena")]);
 }
 
 #[test]
