@@ -248,7 +248,9 @@ impl Split<'_> {
             None => "the allocator was not asked: it is what is in no live block, stack or mapping".into(),
         });
         let share = amount / self.whole;
-        let standing = if rests && share >= A_TENTH { Standing::As(self.private) } else { Standing::Remainder };
+        // Where the allocator was not asked, a large mapping or block that fills up looks the same.
+        let told = self.heap.allocator.is_some();
+        let standing = if rests && told && share >= A_TENTH { Standing::As(self.private) } else { Standing::Remainder };
         Some(Part { evidence, ..Part::new(RETAINED, amount, standing) })
     }
 }
