@@ -325,8 +325,10 @@ fn why_there_is_no_heap_is_told_once() {
     assert_eq!(findings.scenarios[0].heap, None);
 }
 
-/// A record of the heap as no sampler would write it.
-fn odd_look() -> impl Strategy<Value = (u8, Vec<(u32, f64)>, f64, Option<[u64; 3]>)> {
+/// A record of the heap as no sampler would write it: where, what is alive, the rest, the allocator.
+type OddLook = (u8, Vec<(u32, f64)>, f64, Option<[u64; 3]>);
+
+fn odd_look() -> impl Strategy<Value = OddLook> {
     let number = prop_oneof![Just(0.0), 0.0..1e9f64, proptest::num::f64::ANY];
     let live = proptest::collection::vec((0u32..6, number.clone()), 0..5);
     (any::<u8>(), live, number, proptest::option::of(any::<[u64; 3]>()))
