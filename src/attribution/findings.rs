@@ -64,11 +64,15 @@ impl ScenarioFinding {
 }
 
 impl ScenarioFinding {
-    /// The verdicts on live heap bytes: those of all blocks, and of each owner.
-    fn live(&self) -> impl Iterator<Item = &Growth> {
-        self.heap
-            .iter()
-            .flat_map(|heap| std::iter::once(&heap.live).chain(heap.owners.iter().map(|owner| &owner.judged)))
+    /// Growth per second that this scenario found, where nothing is driven in it.
+    fn in_time(&self) -> BTreeMap<Metric, Estimate> {
+        let mut found = BTreeMap::new();
+        if let Some((heap, private)) = self.heap.as_ref().zip(self.growth(&Metric::Private)) {
+            found.extend(heap.in_time(private));
+            found.extend(growth_in_time(heap.judged()));
+        }
+        found.extend(growth_in_time(&self.growths));
+        found
     }
 
     fn look_at_heap(
@@ -115,7 +119,7 @@ impl Findings {
             let mut finding = judge_passage(&passage, &time_driven, recording.header.plan.operations_from.as_ref());
             finding.look_at_heap(&ground, &passage, &time_driven);
             if passage.plan.shape == Shape::Idle {
-                time_driven.extend(growth_in_time(finding.growths.iter().chain(finding.live())));
+                time_driven.extend(finding.in_time());
             }
             scenarios.push(finding);
         }

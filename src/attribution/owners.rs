@@ -21,6 +21,17 @@ pub struct Part {
     pub source: Option<String>,
     /// How unsure the amount is, as a share of it.
     pub doubt: f64,
+    /// Whether anyone else could own it.
+    pub claim: Claim,
+}
+
+/// How well an owner is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is.
+    Sure,
+    /// Only the language's own code was seen: whoever is known by a gauge or the scenario has it.
+    Weak,
 }
 
 /// What is known of a part's own verdict.
@@ -37,7 +48,16 @@ pub enum Standing {
 impl Part {
     /// A part that only its owner and its amount are known of.
     pub fn new(owner: &str, amount: f64, standing: Standing) -> Self {
-        Self { owner: owner.to_owned(), amount, items: None, evidence: Vec::new(), standing, source: None, doubt: 0.0 }
+        Self {
+            owner: owner.to_owned(),
+            amount,
+            items: None,
+            evidence: Vec::new(),
+            standing,
+            source: None,
+            doubt: 0.0,
+            claim: Claim::Sure,
+        }
     }
 
     /// Takes in another part of the same owner.
@@ -49,7 +69,11 @@ impl Part {
         }
         self.amount += other.amount;
         self.items = self.items.take().or(other.items);
-        self.evidence.extend(other.evidence);
+        for sentence in other.evidence {
+            if !self.evidence.contains(&sentence) {
+                self.evidence.push(sentence);
+            }
+        }
     }
 
     /// What the verdict on the whole, or its own, says of it.
@@ -104,11 +128,23 @@ fn by_private(plan: &Plan, finding: &ScenarioFinding, whole: f64, records: &[Rec
 
 /// The parts that were seen on the heap, with what the owners' gauges say of them.
 fn by_heap(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, records: &[Record]) -> Vec<Part> {
-    let mut parts = heap::parts(plan, finding, growth, records);
+    let parts = heap::parts(plan, finding, growth, records);
     if parts.is_empty() {
         return parts;
     }
     let linked = links(plan, finding, growth);
+    let (weak, mut parts): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.claim == Claim::Weak);
+    for part in weak {
+        let known = owner(&linked, finding.plan.subsystem.as_deref());
+        let part = match known.as_str() {
+            UNATTRIBUTED => part,
+            _ => Part { owner: known, source: None, ..part },
+        };
+        match parts.iter_mut().find(|other| other.owner == part.owner) {
+            Some(other) => other.absorb(part),
+            None => parts.push(part),
+        }
+    }
     for part in &mut parts {
         let own: Vec<GaugeLink> = linked.iter().filter(|link| link.subsystem == part.owner).cloned().collect();
         part.evidence.extend(own.iter().map(gauge_sentence(growth)));

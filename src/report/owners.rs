@@ -1,6 +1,6 @@
 //! Whose live heap bytes grew, in the words that every report uses. Names are the target's: whoever shows them escapes them.
 
-use crate::attribution::{Account, HeapFinding, HeapFrame, HeapOwner, HeapStack, Place, ScenarioFinding};
+use crate::attribution::{Account, HeapFinding, HeapFrame, HeapOwner, HeapStack, Place, ScenarioFinding, short_place};
 use crate::growth::{Axis, Estimate, Verdict};
 use crate::report::{Report, words};
 use crate::sample::HeapKind;
@@ -71,6 +71,14 @@ pub(super) fn place_of(frame: &HeapFrame) -> Option<String> {
     let place = frame.file.as_ref().map(|file| Place { file: file.clone(), line: frame.line }.to_string());
     let module = || Some(frame.module.clone()).filter(|module| !module.is_empty() && !frame.function.contains("+0x"));
     place.or_else(module)
+}
+
+/// The same with the file's name alone.
+pub(super) fn short_place_of(frame: &HeapFrame) -> Option<String> {
+    match &frame.file {
+        Some(file) => Some(short_place(&Place { file: file.clone(), line: frame.line })),
+        None => place_of(frame),
+    }
 }
 
 /// The frames of a stack that are shown, from the one that makes it the owner's outwards, and how many there are beyond them.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::ground::{Ground, Stack};
 use super::interval::{Live, grown};
+use super::library::path as function_path;
 use super::looks::{ALL, Looks};
-use super::{HeapFinding, HeapOwner, HeapStack, Place, remarks, split};
+use super::{HeapFinding, HeapFrame, HeapOwner, HeapStack, Place, remarks, split};
 use crate::attribution::findings::curve;
 use crate::growth::{Axis, Budget, Collector, Estimate, Growth, Question, Verdict, judge};
 use crate::recording::Passage;
@@ -137,7 +138,7 @@ impl Judge<'_> {
             .map(|((name, kind), (_, list))| {
                 for &index in list.iter().take(MOST_JUDGED_STACKS) {
                     let values = self.looks.sums(|live| live.stack == stacks[index].id);
-                    stacks[index].verdict = self.of(&name, &values).verdict;
+                    stacks[index].verdict = self.of(&format!("stack {}", stacks[index].id), &values).verdict;
                 }
                 self.owner(ground, name, kind, list, stacks)
             })
@@ -160,7 +161,7 @@ impl Judge<'_> {
             stack.kind == kind && stack.owner.name == name
         };
         let values = self.looks.sums(of_owner);
-        let judged = self.of(&name, &values);
+        let judged = self.of(&super::metric_name(&name, kind), &values);
         let (before, after) = self.looks.of_ends(&values);
         let (function, place) = holder(&list, stacks);
         let by = list.first().map(|&index| ground.stack(stacks[index].id).owner.by).unwrap_or(super::OwnedBy::Function);
@@ -223,16 +224,33 @@ fn visible(curve: &crate::growth::Curve, errors: &[f64]) -> f64 {
     if least.is_finite() { least.max(0.0) } else { 0.0 }
 }
 
+/// The name of the function that holds a stack's blocks: for a closure, that of the function around it in the same file, where
+/// that is next.
+fn named(stack: &HeapStack) -> Option<&str> {
+    const NEXT: usize = 4;
+    let frame = stack.owned_frame()?;
+    let is_closure = |frame: &&HeapFrame| {
+        let path = function_path(&frame.function);
+        path.rsplit("::").next().is_some_and(|last| last.starts_with('{'))
+    };
+    if !is_closure(&frame) || frame.file.is_none() {
+        return Some(&frame.function);
+    }
+    let around = stack.frames.iter().skip(stack.owned_at + 1).take(NEXT);
+    let around = around.filter(|outer| outer.file == frame.file).find(|outer| !is_closure(outer));
+    Some(around.map_or(frame.function.as_str(), |outer| outer.function.as_str()))
+}
+
 /// The function that holds most of what an owner's stacks grew by, and where it is: at the line with the most of it.
 fn holder(list: &[usize], stacks: &[HeapStack]) -> (String, Option<Place>) {
     let mut functions = BTreeMap::<&str, f64>::new();
     let mut places = BTreeMap::<(&str, Place), f64>::new();
     for stack in list.iter().map(|&index| &stacks[index]) {
-        let Some(frame) = stack.owned_frame() else { continue };
-        *functions.entry(&frame.function).or_default() += stack.growth.value;
+        let (Some(frame), Some(holder)) = (stack.owned_frame(), named(stack)) else { continue };
+        *functions.entry(holder).or_default() += stack.growth.value;
         if let Some(file) = &frame.file {
             let place = Place { file: file.clone(), line: frame.line };
-            *places.entry((&frame.function, place)).or_default() += stack.growth.value;
+            *places.entry((holder, place)).or_default() += stack.growth.value;
         }
     }
     let most = functions.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)));

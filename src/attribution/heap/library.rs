@@ -198,7 +198,7 @@ fn is_allocating(function: &str, path: &str) -> bool {
     let begins = |begin: &&str| path.starts_with(begin) || function.starts_with(begin);
     implements
         || ALLOCATING.contains(&plain)
-        || ALLOCATING_FAMILIES.iter().chain(HANDING_OUT).any(|begin| begins(&begin))
+        || ALLOCATING_FAMILIES.iter().chain(HANDING_OUT).any(begins)
         || ["::__rust_alloc", "::__rust_realloc", "::__rdl_", "::__rg_"].iter().any(|part| path.contains(part))
 }
 

@@ -18,10 +18,11 @@ mod short;
 mod source_path;
 mod split;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::growth::{Estimate, Growth, Verdict};
-use crate::sample::{AllocatorFigures, CodeAddress, HeapCoverage, HeapKind, Module};
+use crate::sample::{AllocatorFigures, CodeAddress, HeapCoverage, HeapKind, Metric, Module};
 
 /// The row of what the allocator kept of what the program freed.
 pub const RETAINED: &str = "retained by the allocator";
@@ -99,6 +100,8 @@ pub enum OwnedBy {
     Rule,
     /// No rule does: it is the first function that is the program's own.
     Function,
+    /// Nothing on its stack is the program's own: the first function of the language has it, for want of a better owner.
+    Library,
 }
 
 /// A place in source code. Untrusted text.
@@ -185,6 +188,14 @@ pub struct Account {
     pub rest: f64,
 }
 
+/// What an owner's curve is called: its blocks and its mappings are judged apart.
+fn metric_name(owner: &str, kind: HeapKind) -> String {
+    match kind {
+        HeapKind::Block => owner.to_owned(),
+        HeapKind::Mapping => format!("{owner} (mappings)"),
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
@@ -195,6 +206,23 @@ impl fmt::Display for Place {
 }
 
 impl HeapFinding {
+    /// The verdicts on live bytes: those of all blocks, and of each owner.
+    pub(super) fn judged(&self) -> impl Iterator<Item = &Growth> {
+        std::iter::once(&self.live).chain(self.owners.iter().map(|owner| &owner.judged))
+    }
+
+    /// Growth per second of the owners that had a part in what private memory grew by in time. Their own curves may be too
+    /// coarse to tell: a thread that fills one mapping after the other.
+    pub(super) fn in_time(&self, private: &Growth) -> BTreeMap<Metric, Estimate> {
+        let rate = private.per_op.filter(|_| private.verdict == Verdict::Unbounded);
+        let Some((rate, whole)) = rate.zip(self.private_growth.filter(|grew| *grew > 0.0)) else {
+            return BTreeMap::new();
+        };
+        let took_part = self.owners.iter().filter(|owner| owner.growth.low > 0.0);
+        let share = |owner: &HeapOwner| rate.scaled((owner.growth.value / whole).min(1.0));
+        took_part.map(|owner| (owner.judged.metric.clone(), share(owner))).collect()
+    }
+
     /// Whether all live blocks together are known not to grow.
     pub fn is_at_rest(&self) -> bool {
         split::is_at_rest(self)

@@ -32,11 +32,13 @@ pub fn owner(plan: &Plan, rules: &mut Rules, frames: &[HeapFrame]) -> Owner {
     // A program may bring its own allocator: what that calls holds nothing.
     let begin = frames.iter().rposition(is_entry).unwrap_or(0);
     let known = |wanted: fn(Option<Library>) -> bool| (begin..frames.len()).find(|&at| wanted(library(&frames[at])));
+    let own = known(|library| library.is_none());
     // Where all is the language's, whoever asked the allocator is all that can be said.
-    let at = known(|library| library.is_none()).or_else(|| known(|library| library == Some(Library::Standard)));
+    let at = own.or_else(|| known(|library| library == Some(Library::Standard)));
     let at = at.unwrap_or(frames.len().saturating_sub(1));
+    let by = if own.is_some() { OwnedBy::Function } else { OwnedBy::Library };
     let name = frames.get(at).map(|frame| tidy_function(&frame.function)).unwrap_or_default();
-    Owner { name, by: OwnedBy::Function, at }
+    Owner { name, by, at }
 }
 
 /// Whether a file is the one that a scenario file names, or lies below it: paths may be absolute in one and not in the other.

@@ -6,14 +6,14 @@ use super::library::path;
 /// Characters of a function's name.
 const LONGEST_FUNCTION: usize = 36;
 /// Characters of a function's name on a line of its own.
-const LONGEST_WHOLE: usize = 110;
+const LONGEST_WHOLE: usize = 80;
 /// Characters of a place. Its end says more than its beginning.
 const LONGEST_PLACE: usize = 24;
 
 /// The last two parts of a function's path: `WorkQueue::add` of `<app::WorkQueue as Store>::add`.
 pub fn short_function(function: &str) -> String {
     let path = path(&tidy_function(function));
-    let parts: Vec<&str> = parts(&path).into_iter().filter(|part| !part.starts_with('{')).collect();
+    let parts: Vec<&str> = parts(&path).into_iter().filter(|part| *part != "{{closure}}").collect();
     let name = parts[parts.len().saturating_sub(2)..].join("::");
     let name = if name.is_empty() { function } else { &name };
     if name.chars().count() <= LONGEST_FUNCTION {
@@ -96,6 +96,7 @@ mod tests {
             ("zmalloc", "zmalloc"),
             ("server+0x12", "server+0x12"),
             ("{{closure}}", "{{closure}}"),
+            ("app::queue::{closure#0}", "queue::{closure#0}"),
             ("void ns::Queue::add(int)", "Queue::add"),
         ] {
             assert_eq!(short_function(function), shown);

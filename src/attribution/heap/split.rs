@@ -2,10 +2,10 @@
 //! allocator retained, and a rest that nothing here explains.
 
 use super::rules::endings;
-use super::{Account, HeapFinding, HeapOwner, OTHERS, Place, RETAINED, STACKS, short_function, short_place};
+use super::{Account, HeapFinding, HeapOwner, OTHERS, OwnedBy, Place, RETAINED, STACKS, short_function, short_place};
 use crate::attribution::census::increments;
 use crate::attribution::findings::ScenarioFinding;
-use crate::attribution::owners::{Part, Standing, claimed};
+use crate::attribution::owners::{Claim, Part, Standing, claimed};
 use crate::growth::{Estimate, Growth, Verdict};
 use crate::sample::{Border, Detail, HeapKind, Mappings, Mark, Metric, Plan, Record};
 use crate::units::show_bytes;
@@ -149,6 +149,10 @@ impl Split<'_> {
             evidence,
             source: owner.place.as_ref().map(|place| self.source(owner, place)),
             doubt: relative_doubt(owner.growth),
+            claim: match owner.by {
+                OwnedBy::Rule | OwnedBy::Function => Claim::Sure,
+                OwnedBy::Library => Claim::Weak,
+            },
             ..Part::new(&owner.name, amount, Standing::As(self.verdict(owner, amount)))
         }
     }
@@ -167,9 +171,12 @@ impl Split<'_> {
         let share = amount / self.whole;
         let nobody = self.heap.owners.iter().all(|other| other.judged.verdict != Verdict::Unbounded);
         let bears = share >= MOST_OF_IT || (nobody && share >= A_TENTH && owner.growth.low > 0.0);
-        match owner.judged.verdict {
-            Verdict::Inconclusive if bears => self.private,
-            own => own.min(self.private),
+        match (owner.judged.verdict, owner.kind) {
+            (Verdict::Inconclusive, _) if bears => self.private,
+            // Address space that rests may become resident all the same.
+            (Verdict::Flat | Verdict::Bounded, HeapKind::Mapping) if bears => self.private,
+            (Verdict::Flat | Verdict::Bounded, HeapKind::Mapping) => self.private.min(Verdict::Inconclusive),
+            (own, _) => own.min(self.private),
         }
     }
 
@@ -241,7 +248,9 @@ impl Split<'_> {
             None => "the allocator was not asked: it is what is in no live block, stack or mapping".into(),
         });
         let share = amount / self.whole;
-        let standing = if rests && share >= A_TENTH { Standing::As(self.private) } else { Standing::Remainder };
+        // Where the allocator was not asked, a large mapping or block that fills up looks the same.
+        let told = self.heap.allocator.is_some();
+        let standing = if rests && told && share >= A_TENTH { Standing::As(self.private) } else { Standing::Remainder };
         Some(Part { evidence, ..Part::new(RETAINED, amount, standing) })
     }
 }

@@ -31,6 +31,17 @@ static BUFFERS: Site =
 static ARENAS: Site =
     Site { frames: &[("mmap", "", 0), ("grow_arena", "/src/arena.c", 31), MAIN], kind: HeapKind::Mapping, churn: 0 };
 
+/// What the standard library maps for each new thread: nothing on its stack is the program's.
+static HANDLERS: Site = Site {
+    frames: &[
+        ("mmap64", "", 0),
+        ("std::sys::pal::unix::stack_overflow::imp::make_handler", "/rustc/01/library/std/src/sys/so.rs", 269),
+        ("std::sys::thread::unix::thread_start", "", 0),
+    ],
+    kind: HeapKind::Mapping,
+    churn: 0,
+};
+
 const CYCLES: u32 = 33;
 const PER_CYCLE: u64 = 1000;
 
@@ -180,6 +191,36 @@ fn stacks_of_threads_go_to_whom_the_threads_are() {
 }
 
 #[test]
+fn what_only_the_language_is_seen_to_hold_is_the_scenarios() {
+    let level = |n: f64| Level {
+        private: Some(20.0 * MIB + 4096.0 * n),
+        heap: vec![(&HANDLERS, 4096.0 * n)],
+        mappings: Some(Mappings { anonymous: (4096.0 * n) as u64, ..Mappings::default() }),
+        ..quiet()
+    };
+    for (driven, owner) in [(Some("Beats"), "Beats"), (None, HANDLERS.frames[1].0)] {
+        let mut story = Story::new(plan(Vec::new(), vec![scenario("flood", Shape::Flood, driven)]));
+        story.scenario(&Run::of("flood", CYCLES, PER_CYCLE), |n, _| level(n));
+        let findings = Findings::of(&story.finish());
+        assert_eq!(heap(&findings).owners[0].by, OwnedBy::Library);
+        let row = guilty(&findings);
+        assert_eq!(row.subsystem, owner);
+        assert!(row.evidence[0].contains("make_handler"), "{row:#?}");
+    }
+}
+
+#[test]
+fn a_mapping_that_fills_up_after_it_was_made_is_its_owners() {
+    let findings = Findings::of(&recorded(Vec::new(), |n| Level {
+        private: Some(20.0 * MIB + 800.0 * n),
+        heap: vec![(&ARENAS, if n > 0.0 { 64.0 * MIB } else { 0.0 })],
+        mappings: Some(Mappings { anonymous: (800.0 * n) as u64, ..Mappings::default() }),
+        ..quiet()
+    }));
+    assert_eq!(guilty(&findings).subsystem, "grow_arena");
+}
+
+#[test]
 fn more_live_bytes_than_private_memory_grew_by_are_scaled_to_it() {
     let findings = Findings::of(&recorded(Vec::new(), |n| Level {
         private: Some(20.0 * MIB + 300.0 * n),
@@ -248,6 +289,30 @@ fn a_sampler_that_came_later_explains_only_what_came_after_it() {
 }
 
 #[test]
+fn what_grows_in_time_has_its_row_in_the_idle_scenario_alone() {
+    // A thread that touches 40 KiB a second of mappings of half a mebibyte.
+    let touched = |t: f64| 40_960.0 * t;
+    let reserved = |t: f64| 524_288.0 * (touched(t) / 524_288.0).ceil();
+    let level = |n: f64, t: f64| Level {
+        private: Some(20.0 * MIB + touched(t) + 96.0 * n),
+        heap: vec![(&ARENAS, reserved(t)), (&QUEUE, 96.0 * n), (&POOL, 2.0 * MIB)],
+        mappings: Some(Mappings { anonymous: touched(t) as u64, heap: (96.0 * n) as u64, ..Mappings::default() }),
+        ..quiet()
+    };
+    let scenarios = vec![scenario("still", Shape::Idle, None), scenario("adds", Shape::Flood, None)];
+    let mut story = Story::new(plan(Vec::new(), scenarios)).sampled(8192, 1);
+    story.scenario(&Run::of("still", 33, 0), |_, t| level(0.0, t));
+    story.scenario(&Run::of("adds", 33, 1000), level);
+    let findings = Findings::of(&story.finish());
+    let rows: Vec<(&str, &str)> = findings
+        .unbounded_rows()
+        .filter(|row| row.metric == Metric::Private)
+        .map(|row| (row.scenario.as_str(), row.subsystem.as_str()))
+        .collect();
+    assert_eq!(rows, [("adds", "<app::queue::WorkQueue as app::Store>::add"), ("still", "grow_arena")]);
+}
+
+#[test]
 fn why_there_is_no_heap_is_told_once() {
     let mut recording = recorded(Vec::new(), |n| Level { private: Some(20.0 * MIB + n), ..quiet() });
     for pid in [7, 8] {
@@ -260,8 +325,10 @@ fn why_there_is_no_heap_is_told_once() {
     assert_eq!(findings.scenarios[0].heap, None);
 }
 
-/// A record of the heap as no sampler would write it.
-fn odd_look() -> impl Strategy<Value = (u8, Vec<(u32, f64)>, f64, Option<[u64; 3]>)> {
+/// A record of the heap as no sampler would write it: where, what is alive, the rest, the allocator.
+type OddLook = (u8, Vec<(u32, f64)>, f64, Option<[u64; 3]>);
+
+fn odd_look() -> impl Strategy<Value = OddLook> {
     let number = prop_oneof![Just(0.0), 0.0..1e9f64, proptest::num::f64::ANY];
     let live = proptest::collection::vec((0u32..6, number.clone()), 0..5);
     (any::<u8>(), live, number, proptest::option::of(any::<[u64; 3]>()))

@@ -10,7 +10,7 @@ use crate::sample::{HeapCoverage, HeapKind};
 /// Stacks that are told of each owner.
 const MOST_STACKS: usize = 5;
 /// Frames that are told of each stack.
-const MOST_FRAMES: usize = 64;
+const MOST_FRAMES: usize = 200;
 
 /// Whose live heap bytes grew in a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,7 +63,7 @@ pub struct AccountSummary {
 pub struct OwnerSummary {
     /// The subsystem's name, or the function's.
     pub name: String,
-    /// `rule` or `function`.
+    /// `rule`, `function` or `library`.
     pub by: &'static str,
     /// `block` or `mapping`.
     pub kind: HeapKind,
@@ -149,6 +149,7 @@ fn owner_summary(finding: &ScenarioFinding, heap: &HeapFinding, owner: &HeapOwne
         by: match owner.by {
             OwnedBy::Rule => "rule",
             OwnedBy::Function => "function",
+            OwnedBy::Library => "library",
         },
         kind: owner.kind,
         function: owner.function.clone(),

@@ -10,6 +10,7 @@ use crate::growth::Verdict;
 use crate::report::escape::plain;
 use crate::report::table::{Cell, Column, Table, verdict_style};
 use crate::report::{Report, owners};
+use crate::sample::HeapKind;
 use crate::units::show_bytes;
 
 /// Owners of a scenario whose stacks are shown.
@@ -47,9 +48,13 @@ fn one(page: &mut Page, finding: &ScenarioFinding, heap: &HeapFinding, shown: &[
 
 fn row(owner: &HeapOwner) -> [Cell; 6] {
     let verdict = owners::verdict(owner);
-    let name = if owner.by == OwnedBy::Function { short_function(&owner.name) } else { owner.name.clone() };
+    let kind = match owner.kind {
+        HeapKind::Block => "",
+        HeapKind::Mapping => " (mappings)",
+    };
+    let name = if owner.by != OwnedBy::Rule { short_function(&owner.name) } else { owner.name.clone() };
     [
-        plain(&name).into(),
+        plain(&(name + kind)).into(),
         plain(&owner.place.as_ref().map(short_place).unwrap_or_default()).into(),
         show_bytes(owner.growth.value).into(),
         owners::share(owner).into(),
@@ -63,10 +68,10 @@ fn stack(page: &mut Page, heap: &HeapFinding, owner: &HeapOwner) {
     page.styled(&format!("  {}: {}", owner.name, owners::of_stack(owner, top)), &Style::new().bold());
     let (frames, more) = owners::frames(top);
     for frame in frames {
-        let place = owners::place_of(frame).map(|place| format!(" at {place}")).unwrap_or_default();
+        let place = owners::short_place_of(frame).map(|place| format!(" at {place}")).unwrap_or_default();
         page.item("    ", &format!("{}{place}", tidy_function(&frame.function)));
     }
     if more > 0 {
-        page.item("    ", &format!("and {more} more, in summary.json"));
+        page.item("    ", &format!("and {more} more"));
     }
 }
