@@ -4,6 +4,7 @@
 //! - `demo`: the first command that a new user runs
 //! - `heap_preload`: the allocation sampler inside real programs
 //! - `heap_inject`: the same, put into running programs and taken out again
+//! - `heap_refusals`: processes that it is not put into
 //! - `orchestrator`: every system of the fixture service, leaking and fixed
 //! - `clean_servers`: real servers driven by scenarios, each found clean
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
@@ -31,6 +32,8 @@ mod guardian;
 mod heap_inject;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_preload;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_refusals;
 mod judge;
 mod kill_nine;
 mod made_up_curves;

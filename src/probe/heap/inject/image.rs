@@ -226,6 +226,17 @@ impl Image {
         None
     }
 
+    /// A slot of its own that leads into a range, if there is one.
+    pub(in super::super) fn slot_into(&self, memory: &impl Memory, range: &std::ops::Range<u64>) -> Option<u64> {
+        let tables = [self.dynamic.lazy, self.dynamic.rela];
+        tables.into_iter().find_map(|(begin, bytes)| {
+            let table = memory.bytes(begin, bytes.min(4 << 20))?;
+            let slots = table.chunks_exact(24).filter(|relocation| matches!(number::<4>(relocation, 8), 6 | 7));
+            let mut slots = slots.map(|relocation| self.bias.wrapping_add(number::<8>(relocation, 0)));
+            slots.find(|slot| memory.bytes(*slot, 8).is_some_and(|held| range.contains(&number::<8>(&held, 0))))
+        })
+    }
+
     /// Whether its table of dynamic strings holds a name, be it defined here or elsewhere.
     pub(in super::super) fn mentions(&self, memory: &impl Memory, name: &str) -> bool {
         let wanted: Vec<u8> = [b"\0", name.as_bytes(), b"\0"].concat();
