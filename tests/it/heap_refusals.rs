@@ -175,8 +175,11 @@ fn entry() {
     match heap::inject(identify(pid.parse().unwrap()), 4096, Seccomp::Refuse) {
         Ok(injected) => {
             println!("\nTOLD injected");
-            while stays == "stays" {
-                std::thread::park();
+            if stays == "stays" {
+                // Until it is killed.
+                loop {
+                    std::thread::park();
+                }
             }
             injected.detach().unwrap();
         }

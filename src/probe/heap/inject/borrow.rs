@@ -84,7 +84,10 @@ fn attempts<T>(
         if !target.runs() {
             return gone();
         }
-        for thread in candidates(target, places, round).into_iter().filter(|thread| !stuck.contains(thread)) {
+        let mut threads = candidates(target, places, round);
+        // Those that did not stop in time come again when there is nobody else.
+        threads.sort_by_key(|thread| stuck.contains(thread));
+        for thread in threads {
             if Instant::now() >= deadline {
                 return Outcome::Late;
             }

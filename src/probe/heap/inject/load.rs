@@ -156,11 +156,7 @@ const CLOEXEC: u64 = 1;
 const ROOM_FOR_LOADING: u64 = 256 << 10;
 
 impl<'a> Calls<'a> {
-    pub(super) fn on(
-        target: &'a Target,
-        functions: &'a Functions,
-        thread: &'a mut Stopped,
-    ) -> Result<Self, Failure> {
+    pub(super) fn on(target: &'a Target, functions: &'a Functions, thread: &'a mut Stopped) -> Result<Self, Failure> {
         // Below what the thread uses, and below what it may use without saying so.
         let own_stack = (thread.at().rsp - 128 - 64) & !15;
         let mut calls = Self { target, thread, functions, own_stack, errno_at: 0, errno: [0; 4] };

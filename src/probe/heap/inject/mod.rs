@@ -41,7 +41,7 @@ use target::{Mapping, Target, start_of};
 pub(super) use check::check;
 
 /// How long a thread at a safe place is looked for.
-const TO_ATTACH: Duration = Duration::from_secs(3);
+const TO_ATTACH: Duration = Duration::from_secs(5);
 const TO_DETACH: Duration = Duration::from_secs(10);
 /// How often more the loader is asked for on the way out, half a second each.
 const TIMES: usize = 10;

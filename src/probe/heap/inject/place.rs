@@ -14,7 +14,7 @@ use super::target::{Mapping, Target};
 
 /// System calls that are waited in, that the loader and the allocator never make, and that can be interrupted
 /// without a trace. Writing is not among them: it may end with a part written.
-const WAITING: [libc::c_long; 19] = [
+const WAITING: [libc::c_long; 20] = [
     libc::SYS_read,
     libc::SYS_poll,
     libc::SYS_ppoll,
@@ -34,6 +34,8 @@ const WAITING: [libc::c_long; 19] = [
     libc::SYS_waitid,
     libc::SYS_pause,
     libc::SYS_rt_sigtimedwait,
+    // What goes on with a sleep, `poll` or a futex with an end in time that was interrupted before.
+    libc::SYS_restart_syscall,
 ];
 
 /// Code that a thread must not be inside of.
