@@ -95,16 +95,11 @@ fn begin(order: &Order) -> i64 {
     // The environment may have told it to record into a folder, when it was loaded.
     state::stop();
     real::take(&order.real);
-    unwind::clear();
-    // Slots first, while every call is passed on: so that no free is missed from the first sample on.
-    hold.is_held = 1;
     (hold.owner_pid, hold.owner_start) = (order.owner_pid, order.owner_start);
-    let Some(slots) = under_lock() else {
-        hold.is_held = 0;
-        return NO_LOCK;
-    };
-    hold.slots = slots;
-    let is_recording = state::attach(order.table_file as i32, order.interval);
+    // Slots first, while every call is passed on: so that no free is missed from the first sample on.
+    let Some(slots) = under_lock() else { return NO_LOCK };
+    (hold.slots, hold.is_held) = (slots, 1);
+    let is_recording = state::attach_roomy(order.table_file as i32, order.interval);
     sys::close(order.table_file as i32);
     if order.library_file >= 0 {
         sys::close(order.library_file as i32);

@@ -94,17 +94,18 @@ pub fn find_attached() -> bool {
     find()
 }
 
-/// Takes the functions as an injector has found them; those that it left out are looked up. Slots may lead here already, from
-/// before: the functions are the same then.
+/// Takes the functions as an injector has found them, without looking for any: no lock is waited for. Slots may lead here
+/// already, from before: the functions are the same then. One that was not found has no slot that leads here.
 pub fn take(found: &[u64; FUNCTIONS]) {
-    find_attached();
-    // The names of `mmap` share a pointer, and are the same function.
-    for (name, address) in crate::order::NAMES.iter().zip(found) {
-        let known = NAMES.iter().find(|(known, _)| known == name);
-        if let Some((_, pointer)) = known.filter(|_| *address != 0) {
-            pointer.store(*address as *mut c_void, Ordering::Release);
-        }
+    IS_PRELOADED.store(false, Ordering::Relaxed);
+    // `mmap` has two names and one pointer.
+    for (name, pointer) in &NAMES {
+        let which = crate::order::NAMES.iter().position(|known| *known == *name);
+        let address = which.and_then(|which| found.get(which).copied()).unwrap_or(0);
+        let address = if address == 0 { absent as *const () as usize } else { address as usize };
+        pointer.store(address as *mut c_void, Ordering::Release);
     }
+    STATE.store(KNOWN, Ordering::Release);
 }
 
 /// A function that this C library does not have: an allocation that fails. No caller can have been linked with it.

@@ -260,13 +260,16 @@ pub fn stop() {
 
 /// Begins to record into a file that the caller made, empty. The file stays the caller's.
 pub fn attach(file: c_int, interval: u64) -> bool {
+    table().is_none() && sys::take_room(file, 0, TABLE_BYTES) && attach_roomy(file, interval)
+}
+
+/// The same with a file that has its room, and holds zeros.
+pub fn attach_roomy(file: c_int, interval: u64) -> bool {
     IS_DECIDED.store(true, Ordering::Release);
     if table().is_some() || interval == 0 {
         return false;
     }
-    let is_roomy = sys::take_room(file, 0, TABLE_BYTES);
     let table = match TABLE.load(Ordering::Relaxed) {
-        _ if !is_roomy => None,
         0 => sys::map(file, TABLE_BYTES),
         // The table of another time gives its place. A thread that is still about to write into it writes into this one.
         // SAFETY: it was mapped by `begin_with` or here, and nothing else was since.

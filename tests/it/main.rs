@@ -6,6 +6,7 @@
 //! - `heap_preload`: the allocation sampler inside real programs
 //! - `heap_symbols`: addresses become functions, with and without debug information
 //! - `heap_inject`: the same, put into running programs and taken out again
+//! - `heap_refusals`: processes that it is not put into
 //! - `orchestrator`: every system of the fixture service, leaking and fixed
 //! - `clean_servers`: real servers driven by scenarios, each found clean
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
@@ -35,6 +36,8 @@ mod heap_check;
 mod heap_inject;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_preload;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_refusals;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_symbols;
 mod judge;

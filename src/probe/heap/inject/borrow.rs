@@ -78,13 +78,16 @@ fn attempts<T>(
     tried: &mut u32,
     work: &mut impl FnMut(&mut Stopped) -> Result<T, Failure>,
 ) -> Outcome<T> {
-    loop {
+    for round in 0_u32.. {
         let gone = || Outcome::Refused(Refusal::Gone { pid: target.pid() });
         let Ok(maps) = target.maps() else { return gone() };
         if !target.runs() {
             return gone();
         }
-        for thread in candidates(target, places).into_iter().filter(|thread| !stuck.contains(thread)) {
+        let mut threads = candidates(target, places, round);
+        // Those that did not stop in time come again when there is nobody else.
+        threads.sort_by_key(|thread| stuck.contains(thread));
+        for thread in threads {
             if Instant::now() >= deadline {
                 return Outcome::Late;
             }
@@ -110,6 +113,7 @@ fn attempts<T>(
         }
         thread::sleep(PAUSE);
     }
+    Outcome::Late
 }
 
 fn is_safe(target: &Target, places: &Places, maps: &[Mapping], stopped: &Stopped) -> bool {
@@ -118,21 +122,25 @@ fn is_safe(target: &Target, places: &Places, maps: &[Mapping], stopped: &Stopped
     sequence.is_ok_and(|sequence| sequence == 0) && places.is_safe(target, maps, stopped.at())
 }
 
-/// The threads, those that wait at a safe place first; no others if there is one.
-fn candidates(target: &Target, places: &Places) -> Vec<u32> {
+/// Threads that wait at a safe place; all threads where there is none, and in every fourth round.
+fn candidates(target: &Target, places: &Places, round: u32) -> Vec<u32> {
+    /// Asking many threads takes longer than the wait of some lasts; a few are enough.
+    const ENOUGH: usize = 4;
     let threads = target.threads();
-    let waits = |thread: &u32| {
-        let line = fs::read_to_string(format!("/proc/{}/task/{thread}/syscall", target.pid())).unwrap_or_default();
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let hex = |index: usize| {
-            let word: &&str = words.get(index)?;
-            u64::from_str_radix(word.trim_start_matches("0x"), 16).ok()
-        };
-        let call = words.first().and_then(|word| word.parse().ok());
-        let found = (|| Some((call?, [hex(1)?, hex(2)?, hex(3)?, hex(4)?], hex(8)?)))();
-        found.is_some_and(|(call, values, pc)| places.is_waiting(call, values, pc))
-    };
-    let waiting: Vec<u32> = threads.iter().copied().filter(waits).collect();
-    // Asking many threads takes longer than the wait of some lasts; one of them is enough.
+    if round % 4 == 3 {
+        return threads;
+    }
+    let waiting: Vec<u32> =
+        threads.iter().copied().filter(|thread| waits(target, places, *thread)).take(ENOUGH).collect();
     if waiting.is_empty() { threads } else { waiting }
+}
+
+/// Whether a thread waits at a safe place, looked at from outside.
+fn waits(target: &Target, places: &Places, thread: u32) -> bool {
+    let line = fs::read_to_string(format!("/proc/{}/task/{thread}/syscall", target.pid())).unwrap_or_default();
+    // The number of the call, six values, the stack pointer and the program counter.
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [call, a, b, c, d, _, _, _, pc] = words.as_slice() else { return false };
+    let hex = |word: &&str| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0);
+    call.parse().is_ok_and(|call| places.is_waiting(call, [a, b, c, d].map(hex), hex(pc)))
 }

@@ -23,7 +23,7 @@ pub enum InjectError {
 pub struct Injected {
     /// What it records.
     pub table: HeapTable,
-    /// How long one thread was held for it.
+    /// The longest time that a thread was held for it.
     pub pause: Duration,
     /// How many times a thread was stopped until one was at a safe place.
     pub threads_tried: u32,

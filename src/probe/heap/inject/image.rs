@@ -180,13 +180,10 @@ impl Image {
         let buckets_at = self.dynamic.gnu_hash + 16 + blooms * 8;
         let chains_at = buckets_at + buckets * 4;
         let word = |at: u64| memory.bytes(at, 4).map(|bytes| number::<4>(&bytes, 0));
-        let mut index = word(buckets_at + u64::from(hash).checked_rem(buckets)? * 4)?;
+        let begin = word(buckets_at + u64::from(hash).checked_rem(buckets)? * 4)?;
         // A chain is as long as its bucket is full: a handful.
-        for _ in 0..4096 {
-            if index < first {
-                return None;
-            }
-            let link = word(chains_at + (index - first) * 4)?;
+        for index in begin.max(1)..begin.saturating_add(4096) {
+            let link = word(chains_at + index.checked_sub(first)? * 4)?;
             if (link as u32 | 1) == hash | 1 {
                 let symbol = memory.bytes(self.dynamic.symbols + index * 24, 24)?;
                 let (section, value) = (number::<2>(&symbol, 6), number::<8>(&symbol, 8));
@@ -197,7 +194,6 @@ impl Image {
             if link & 1 == 1 {
                 return None;
             }
-            index += 1;
         }
         None
     }
@@ -224,6 +220,17 @@ impl Image {
             }
         }
         None
+    }
+
+    /// A slot of its own that leads into a range, if there is one.
+    pub(in super::super) fn slot_into(&self, memory: &impl Memory, range: &std::ops::Range<u64>) -> Option<u64> {
+        let tables = [self.dynamic.lazy, self.dynamic.rela];
+        tables.into_iter().find_map(|(begin, bytes)| {
+            let table = memory.bytes(begin, bytes.min(4 << 20))?;
+            let slots = table.chunks_exact(24).filter(|relocation| matches!(number::<4>(relocation, 8), 6 | 7));
+            let mut slots = slots.map(|relocation| self.bias.wrapping_add(number::<8>(relocation, 0)));
+            slots.find(|slot| memory.bytes(*slot, 8).is_some_and(|held| range.contains(&number::<8>(&held, 0))))
+        })
     }
 
     /// Whether its table of dynamic strings holds a name, be it defined here or elsewhere.

@@ -113,6 +113,34 @@ pub(super) fn real(target: &Target, modules: &Modules) -> ([u64; FUNCTIONS], boo
     (real, !others.into_iter().any(defines))
 }
 
+/// A file in the target's memory, as the target knows it and as we do.
+#[derive(Debug)]
+pub(super) struct MemoryFile {
+    number: u64,
+    pub(super) ours: File,
+}
+
+/// What is handed over.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) table: MemoryFile,
+    library: Option<MemoryFile>,
+}
+
+impl Files {
+    /// Gives them their contents and their room, from our side: the target goes on meanwhile.
+    pub(super) fn fill(&self, pid: u32) -> Result<(), Refusal> {
+        let loader = |message: String| Refusal::Loader { pid, message };
+        if let Some(MemoryFile { ours, .. }) = &self.library {
+            let mut file = ours;
+            file.write_all(library()).map_err(|error| loader(format!("no memory for it: {error}")))?;
+        }
+        let how = rustix::fs::FallocateFlags::empty();
+        let room = rustix::fs::fallocate(&self.table.ours, how, 0, wire::TABLE_BYTES as u64);
+        room.map_err(|error| loader(format!("no memory for its table: {error}")))
+    }
+}
+
 /// Calls on a borrowed thread. It gives `errno` back.
 pub(super) struct Calls<'a> {
     target: &'a Target,
@@ -128,11 +156,7 @@ const CLOEXEC: u64 = 1;
 const ROOM_FOR_LOADING: u64 = 256 << 10;
 
 impl<'a> Calls<'a> {
-    pub(super) fn begin(
-        target: &'a Target,
-        functions: &'a Functions,
-        thread: &'a mut Stopped,
-    ) -> Result<Self, Failure> {
+    pub(super) fn on(target: &'a Target, functions: &'a Functions, thread: &'a mut Stopped) -> Result<Self, Failure> {
         // Below what the thread uses, and below what it may use without saying so.
         let own_stack = (thread.at().rsp - 128 - 64) & !15;
         let mut calls = Self { target, thread, functions, own_stack, errno_at: 0, errno: [0; 4] };
@@ -147,10 +171,6 @@ impl<'a> Calls<'a> {
 
     fn land(&self, stack_end: u64) -> io::Result<()> {
         self.target.write(Stopped::landing(stack_end), &NOWHERE.to_le_bytes())
-    }
-
-    fn refused(&self, refusal: Refusal) -> Failure {
-        Failure::Refused(refusal)
     }
 
     fn loader(&self, message: impl Into<String>) -> Failure {
@@ -183,59 +203,89 @@ impl<'a> Calls<'a> {
         let _ = self.target.write(self.errno_at, &self.errno);
     }
 
-    /// Loads the library, lets it begin, and gives its address and our own descriptor of the table.
-    pub(super) fn load(&mut self, offsets: Offsets, wish: &Wish) -> Result<(u64, File), Failure> {
-        let stack = self.call(self.functions.mmap, &[0, ROOM_FOR_LOADING, 3, 0x22, u64::MAX, 0], self.own_stack)?;
-        if stack > u64::MAX - 4096 {
-            return Err(self.loader(format!("no memory for a stack: {}", self.last_error())));
+    /// Makes the files in memory that are needed, empty.
+    pub(super) fn make_files(&mut self, with_library: bool) -> Result<Files, Failure> {
+        const NOEXEC_SEAL: u64 = 8;
+        let table = self.memory_file("tidewatch_table", NOEXEC_SEAL)?;
+        let library = if with_library {
+            self.memory_file("tidewatch_heap", EXEC)
+        } else {
+            return Ok(Files { table, library: None });
+        };
+        if library.is_err() {
+            self.call(self.functions.close, &[table.number], self.own_stack)?;
         }
-        let mut files = Vec::new();
-        let result = self.load_on(stack, offsets, wish, &mut files);
+        Ok(Files { table, library: Some(library?) })
+    }
+
+    /// Closes them, where they serve for nothing.
+    pub(super) fn close_files(&mut self, files: &Files) -> Result<(), Failure> {
+        for file in [Some(&files.table), files.library.as_ref()].into_iter().flatten() {
+            self.call(self.functions.close, &[file.number], self.own_stack)?;
+        }
+        Ok(())
+    }
+
+    /// Loads the library, lets it begin, and gives its address.
+    pub(super) fn load(&mut self, offsets: Offsets, wish: &Wish, files: &Files) -> Result<u64, Failure> {
+        let values = [0, ROOM_FOR_LOADING, 3, 0x22, u64::MAX, 0];
+        let stack = self.call(self.functions.mmap, &values, self.own_stack)?;
+        if stack > u64::MAX - 4096 {
+            let failure = self.loader(format!("no memory for a stack: {}", self.last_error()));
+            self.close_files(files)?;
+            return Err(failure);
+        }
+        let result = self.load_on(stack, offsets, wish, files);
         if result.as_ref().is_err_and(Failure::has_lost_thread) {
             return result;
-        }
-        if result.is_err() {
-            for file in files {
-                self.call(self.functions.close, &[file], self.own_stack)?;
-            }
         }
         self.call(self.functions.munmap, &[stack, ROOM_FOR_LOADING], self.own_stack)?;
         result
     }
 
-    fn load_on(
-        &mut self,
-        stack: u64,
-        offsets: Offsets,
-        wish: &Wish,
-        files: &mut Vec<u64>,
-    ) -> Result<(u64, File), Failure> {
+    fn load_on(&mut self, stack: u64, offsets: Offsets, wish: &Wish, files: &Files) -> Result<u64, Failure> {
         let stack_end = stack + ROOM_FOR_LOADING;
-        let (library_file, mut ours) = self.memory_file(stack, "tidewatch_heap", EXEC)?;
-        files.push(library_file);
-        ours.write_all(library()).map_err(|error| self.loader(format!("cannot write it: {error}")))?;
-        drop(ours);
-        // By a name that no program would use for itself: the loader knows its libraries by name.
-        let path = format!("/proc/thread-self/fd/{library_file}\0");
-        self.target.write(stack, path.as_bytes()).map_err(|error| self.loader(error.to_string()))?;
-        let (table_file, table) = self.table_file(stack + 256)?;
-        files.push(table_file);
-        let handle = self.call(self.functions.dlopen, &[stack, libc::RTLD_NOW as u64], stack_end)?;
-        if handle == 0 {
-            let message = self.call(self.functions.dlerror, &[], stack_end)?;
-            let message = self.target.bytes(message, 200).unwrap_or_default();
-            let message = message.split(|byte| *byte == 0).next().unwrap_or_default();
-            return Err(self.loader(String::from_utf8_lossy(message).into_owned()));
+        let handle = self.dlopen(stack, stack_end, files);
+        if let Err(failure) = handle {
+            if !failure.has_lost_thread() {
+                self.close_files(files)?;
+            }
+            return Err(failure);
         }
         // The first word of what the loader keeps of a library is where it lies.
-        let begin = self.target.word(handle).map_err(|error| self.loader(error.to_string()))?;
-        // The library closes both files from here on.
-        files.clear();
-        self.order(begin, offsets, wish, table_file as i64, library_file as i64)?;
-        Ok((begin, table))
+        let begin = self.target.word(handle?).map_err(|error| self.loader(error.to_string()))?;
+        self.begin(begin, offsets, wish, files)?;
+        Ok(begin)
     }
 
-    fn memory_file(&mut self, name_at: u64, name: &str, flags: u64) -> Result<(u64, File), Failure> {
+    fn dlopen(&mut self, path_at: u64, stack_end: u64, files: &Files) -> Result<u64, Failure> {
+        // By a name that no program would use for itself: the loader knows its libraries by name.
+        let path = format!("/proc/thread-self/fd/{}\0", files.library.as_ref().map_or(0, |file| file.number));
+        self.target.write(path_at, path.as_bytes()).map_err(|error| self.loader(error.to_string()))?;
+        let handle = self.call(self.functions.dlopen, &[path_at, libc::RTLD_NOW as u64], stack_end)?;
+        if handle != 0 {
+            return Ok(handle);
+        }
+        let message = self.call(self.functions.dlerror, &[], stack_end)?;
+        let message = self.target.bytes(message, 200).unwrap_or_default();
+        let message = message.split(|byte| *byte == 0).next().unwrap_or_default();
+        Err(self.loader(String::from_utf8_lossy(message).into_owned()))
+    }
+
+    /// Lets a library that is there begin.
+    pub(super) fn begin(&mut self, begin: u64, offsets: Offsets, wish: &Wish, files: &Files) -> Result<(), Failure> {
+        let library = files.library.as_ref().map_or(-1, |file| file.number as i64);
+        let result = self.order(begin, offsets, wish, files.table.number as i64, library);
+        if matches!(result, Err(Failure::Refused(Refusal::LoaderBusy { .. }))) {
+            // Else the library has closed them.
+            self.close_files(files)?;
+        }
+        result
+    }
+
+    fn memory_file(&mut self, name: &str, flags: u64) -> Result<MemoryFile, Failure> {
+        // Between the word to return to and what the thread may use.
+        let name_at = self.own_stack + 16;
         let name = format!("{name}\0");
         self.target.write(name_at, name.as_bytes()).map_err(|error| self.loader(error.to_string()))?;
         let create = self.functions.memfd_create;
@@ -246,35 +296,23 @@ impl<'a> Calls<'a> {
         }
         if file as i32 == -1 {
             return Err(match self.failed_with() {
-                libc::EACCES | libc::EPERM => self.refused(Refusal::NoexecMemory { pid: self.target.pid() }),
+                libc::EACCES | libc::EPERM => Failure::Refused(Refusal::NoexecMemory { pid: self.target.pid() }),
                 _ => self.loader(format!("no file in memory: {}", self.last_error())),
             });
         }
-        let file = u64::from(file as u32);
-        let path = format!("/proc/{}/fd/{file}", self.target.pid());
-        let ours = File::options().read(true).write(true).open(path);
-        Ok((file, ours.map_err(|error| self.loader(format!("its file cannot be opened from here: {error}")))?))
-    }
-
-    /// A file with room for a table, as the target sees it and as we do.
-    fn table_file(&mut self, name_at: u64) -> Result<(u64, File), Failure> {
-        const NOEXEC_SEAL: u64 = 8;
-        let (file, ours) = self.memory_file(name_at, "tidewatch_table", NOEXEC_SEAL)?;
-        let room = rustix::fs::fallocate(&ours, rustix::fs::FallocateFlags::empty(), 0, wire::TABLE_BYTES as u64);
-        room.map_err(|error| self.loader(format!("no memory for its table: {error}")))?;
-        Ok((file, ours))
+        let number = u64::from(file as u32);
+        let path = format!("/proc/{}/fd/{number}", self.target.pid());
+        match File::options().read(true).write(true).open(path) {
+            Ok(ours) => Ok(MemoryFile { number, ours }),
+            Err(error) => {
+                self.call(self.functions.close, &[number], self.own_stack)?;
+                Err(self.loader(format!("its file cannot be opened from here: {error}")))
+            }
+        }
     }
 
     fn last_error(&self) -> io::Error {
         io::Error::from_raw_os_error(self.failed_with())
-    }
-
-    /// Lets a library that is there begin again with a new table.
-    pub(super) fn again(&mut self, begin: u64, offsets: Offsets, wish: &Wish) -> Result<File, Failure> {
-        // The name of the file goes where the library's own stack ends: nothing else is written there before the order is given.
-        let (file, table) = self.table_file(begin + offsets.room + STACK_AT)?;
-        self.order(begin, offsets, wish, file as i64, -1)?;
-        Ok(table)
     }
 
     /// Gives an order, and waits until it is carried out.
@@ -300,9 +338,10 @@ impl<'a> Calls<'a> {
             order::DONE => Ok(()),
             order::NO_TABLE => Err(self.loader("no memory for its table, or a limit on the size of files")),
             order::NO_LOCK => Err(self.loader("the loader does not lend its lock, in this version of the C library")),
-            order::IS_BUSY => {
-                Err(self.refused(Refusal::AlreadySampled { pid: self.target.pid(), by: "by another watch".to_owned() }))
-            }
+            order::IS_BUSY => Err(Failure::Refused(Refusal::AlreadySampled {
+                pid: self.target.pid(),
+                by: "by another watch".to_owned(),
+            })),
             other => Err(self.loader(format!("the library answered {other}"))),
         }
     }
@@ -311,7 +350,7 @@ impl<'a> Calls<'a> {
 impl Failure {
     /// Whether the thread is not where its calls return, so that no more can be made.
     fn has_lost_thread(&self) -> bool {
-        matches!(self, Self::Refused(Refusal::Gone { .. } | Refusal::LoaderBusy { .. } | Refusal::NotPermitted { .. }))
+        matches!(self, Self::Refused(Refusal::Gone { .. } | Refusal::NotPermitted { .. }))
             || matches!(self, Self::Refused(Refusal::Loader { message, .. }) if message.contains("ended with signal"))
     }
 }

@@ -23,8 +23,9 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::refusal::{Refusal, Seccomp};
@@ -40,8 +41,10 @@ use target::{Mapping, Target, start_of};
 pub(super) use check::check;
 
 /// How long a thread at a safe place is looked for.
-const TO_ATTACH: Duration = Duration::from_secs(3);
+const TO_ATTACH: Duration = Duration::from_secs(5);
 const TO_DETACH: Duration = Duration::from_secs(10);
+/// How often more the loader is asked for on the way out, half a second each.
+const TIMES: usize = 10;
 
 /// A sampler could not be put into a process.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +62,7 @@ pub enum InjectError {
 pub struct Injected {
     /// What it records.
     pub table: HeapTable,
-    /// How long one thread was held for it.
+    /// The longest time that a thread was held for it.
     pub pause: Duration,
     /// How many times a thread was stopped until one was at a safe place.
     pub threads_tried: u32,
@@ -67,7 +70,6 @@ pub struct Injected {
 }
 
 /// What is needed for further orders.
-#[derive(Debug)]
 struct Link {
     target: Target,
     modules: Modules,
@@ -79,6 +81,8 @@ struct Link {
     wish: Wish,
     table: File,
     seen: BTreeSet<(u64, u64)>,
+    /// Of each module that has any, a slot that leads to the library. A module that goes, and comes to the same place again, is known by it.
+    led: BTreeMap<u64, u64>,
 }
 
 /// Puts the sampler into a running process. `interval_bytes` is the mean number of bytes between two samples.
@@ -92,7 +96,7 @@ pub fn inject(process: Process, interval_bytes: u64, seccomp: Seccomp) -> Result
     }
     let (target, modules) = check::checked(process, seccomp)?;
     let offsets = Offsets::of_library().ok_or(Refusal::Unsupported)?;
-    let modules = end_abandoned(&target, modules, offsets)?;
+    let modules = end_left(&target, modules, offsets)?;
     let (real, with_stubs) = load::real(&target, &modules);
     let own = std::process::id();
     let wish = Wish {
@@ -107,22 +111,23 @@ pub fn inject(process: Process, interval_bytes: u64, seccomp: Seccomp) -> Result
     let mut places = Places::new(&target, &modules.maps, &modules.loader, &modules.libc, &modules.allocator);
     modules.injected().for_each(|image| places.avoid(&target, image.begin, image.end));
     let there = modules.injected().find(|image| is_same(&target, image)).map(|image| image.begin);
-    let done = borrow(&target, &places, TO_ATTACH, |thread| {
-        let mut calls = Calls::begin(&target, &functions, thread)?;
-        let result = match there {
-            Some(begin) => calls.again(begin, offsets, &wish).map(|table| (begin, table)),
-            None => calls.load(offsets, &wish),
-        };
-        calls.end();
-        result
-    })?;
+    let work = Work { target: &target, places: &places, functions: &functions, offsets, wish: &wish };
+    let done = match work.bring_in(there) {
+        Err(refusal @ Refusal::LoaderBusy { .. }) => {
+            // The loader may have been taken from us when the slots were changed already.
+            Modules::of(&target).and_then(|modules| end_left(&target, modules, offsets))?;
+            return Err(refusal.into());
+        }
+        done => done?,
+    };
     let Done { value: (begin, table), pause, tried } = done;
     if there.is_none() {
         places.avoid(&target, begin, begin + library().len() as u64);
     }
     let seen = seen(&modules.maps);
     let copy = table.try_clone().map_err(|source| HeapError::Read { path: table_path(process.pid), source });
-    let link = Link { target, modules, places, functions, offsets, begin, wish, table, seen };
+    let mut link = Link { target, modules, places, functions, offsets, begin, wish, table, seen, led: BTreeMap::new() };
+    link.remember();
     let mut link = Some(link);
     // From here on whatever fails puts the slots back.
     let table = copy.and_then(|copy| HeapTable::of_process(copy, process.pid));
@@ -135,13 +140,63 @@ pub fn inject(process: Process, interval_bytes: u64, seccomp: Seccomp) -> Result
     }
 }
 
+/// What is needed to bring the library in.
+struct Work<'a> {
+    target: &'a Target,
+    places: &'a Places,
+    functions: &'a Functions,
+    offsets: Offsets,
+    wish: &'a Wish,
+}
+
+impl Work<'_> {
+    /// Borrows a thread twice: to make files, and once they are filled to load the library and let it begin. So each time is short. Where
+    /// the library lies, and our descriptor of its table.
+    fn bring_in(&self, there: Option<u64>) -> Result<Done<(u64, File)>, Refusal> {
+        let made = self.on_thread(TO_ATTACH, |calls| calls.make_files(there.is_none()))?;
+        let files = made.value;
+        let filled = files.fill(self.target.pid());
+        let mut is_taken = false;
+        let done = filled.and_then(|()| {
+            self.on_thread(TO_ATTACH, |calls| {
+                is_taken = true;
+                match there {
+                    Some(begin) => calls.begin(begin, self.offsets, self.wish, &files).map(|()| begin),
+                    None => calls.load(self.offsets, self.wish, &files),
+                }
+            })
+        });
+        if done.is_err() && !is_taken {
+            // Nobody else closes them; where nobody can, they stay.
+            let _ = self.on_thread(TO_ATTACH, |calls| calls.close_files(&files));
+        }
+        let done = done?;
+        let (pause, tried) = (made.pause.max(done.pause), made.tried.max(done.tried));
+        Ok(Done { value: (done.value, files.table.ours), pause, tried })
+    }
+
+    fn on_thread<T: Send>(
+        &self,
+        within: Duration,
+        mut work: impl FnMut(&mut Calls<'_>) -> Result<T, borrow::Failure> + Send,
+    ) -> Result<Done<T>, Refusal> {
+        borrow(self.target, self.places, within, |thread| {
+            let mut calls = Calls::on(self.target, self.functions, thread)?;
+            let result = work(&mut calls);
+            calls.end();
+            result
+        })
+    }
+}
+
 fn table_path(pid: u32) -> std::path::PathBuf {
     format!("/proc/{pid}/map_files").into()
 }
 
-/// Code that is mapped: what changes when a module comes or goes.
+/// Code that is mapped, but for our own: what changes when a module comes or goes.
 fn seen(maps: &[Mapping]) -> BTreeSet<(u64, u64)> {
-    maps.iter().filter(|mapping| mapping.is_code()).map(|mapping| (mapping.begin, mapping.inode)).collect()
+    let is_theirs = |mapping: &&Mapping| mapping.is_code() && !mapping.path.starts_with(modules::INJECTED);
+    maps.iter().filter(is_theirs).map(|mapping| (mapping.begin, mapping.inode)).collect()
 }
 
 /// Whether a library that is there already is this build's: the same bytes wherever it cannot have been written.
@@ -174,8 +229,8 @@ fn refuse_held(target: &Target, modules: &Modules) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Puts back the slots that a watch has left, which was killed.
-fn end_abandoned(target: &Target, modules: Modules, offsets: Offsets) -> Result<Modules, Refusal> {
+/// Puts back the slots that were left: by a watch that was killed, or one that could not finish.
+fn end_left(target: &Target, modules: Modules, offsets: Offsets) -> Result<Modules, Refusal> {
     let Some(image) = modules.injected().find(|image| held(target, image).is_some()) else { return Ok(modules) };
     if !is_same(target, image) {
         let by = "left there by another version of tidewatch".to_owned();
@@ -197,12 +252,18 @@ fn end_abandoned(target: &Target, modules: Modules, offsets: Offsets) -> Result<
     let functions = Functions::of(target, &modules)?;
     let begin = image.begin;
     borrow(target, &places, TO_DETACH, |thread| {
-        let mut calls = Calls::begin(target, &functions, thread)?;
+        let mut calls = Calls::on(target, &functions, thread)?;
         let result = calls.order(begin, offsets, &wish, -1, -1);
         calls.end();
         result
     })?;
     Modules::of(target)
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("pid", &self.target.pid()).field("begin", &self.begin).finish_non_exhaustive()
+    }
 }
 
 impl Link {
@@ -221,17 +282,43 @@ impl Link {
         let wish = Wish { task, with_stubs, ranges, ..self.wish.clone() };
         let Self { target, places, functions, offsets, begin, .. } = self;
         let done = borrow(target, places, within, |thread| {
-            let mut calls = Calls::begin(target, functions, thread)?;
+            let mut calls = Calls::on(target, functions, thread)?;
             let result = calls.order(*begin, *offsets, &wish, -1, -1);
             calls.end();
             result
         })?;
         self.seen = seen(&maps);
+        self.remember();
         Ok(done.pause)
     }
 
+    fn library(&self) -> Range<u64> {
+        self.begin..self.begin + library().len() as u64
+    }
+
+    fn remember(&mut self) {
+        let range = self.library();
+        let modules = self.modules.images.iter().filter(|image| image.begin != self.begin);
+        let led = modules.filter_map(|image| Some((image.begin, image.slot_into(&self.target, &range)?)));
+        self.led = led.collect();
+    }
+
+    /// Whether modules came since the last order.
+    fn has_new_modules(&self) -> Result<bool, Refusal> {
+        let maps = self.target.maps().map_err(|_| Refusal::Gone { pid: self.target.pid() })?;
+        let range = self.library();
+        let is_led = |slot: &u64| self.target.word(*slot).is_ok_and(|held| range.contains(&held));
+        Ok(seen(&maps) != self.seen || !self.led.values().all(is_led))
+    }
+
     fn end(mut self) -> Result<Duration, Refusal> {
-        match self.order(order::END, TO_DETACH) {
+        let mut result = self.order(order::END, TO_DETACH);
+        for _ in 0..TIMES {
+            if matches!(result, Err(Refusal::LoaderBusy { .. })) {
+                result = self.order(order::END, TO_DETACH);
+            }
+        }
+        match result {
             Err(Refusal::Gone { .. }) => Ok(Duration::ZERO),
             Err(other) => Err(other),
             Ok(pause) => {
@@ -255,8 +342,7 @@ impl Injected {
     /// The target has ended, or no thread could be borrowed. The sampling goes on as it was.
     pub fn follow(&mut self) -> Result<Option<Duration>, InjectError> {
         let Some(link) = &mut self.link else { return Ok(None) };
-        let maps = link.target.maps().map_err(|_| Refusal::Gone { pid: link.target.pid() })?;
-        if seen(&maps) == link.seen {
+        if !link.has_new_modules()? {
             return Ok(None);
         }
         Ok(Some(link.order(order::FOLLOW, TO_ATTACH)?))

@@ -9,12 +9,12 @@ use std::ops::Range;
 
 use libc::user_regs_struct as Registers;
 
-use super::image::{Image, find};
+use super::image::{Image, find, number};
 use super::target::{Mapping, Target};
 
 /// System calls that are waited in, that the loader and the allocator never make, and that can be interrupted
 /// without a trace. Writing is not among them: it may end with a part written.
-const WAITING: [libc::c_long; 19] = [
+const WAITING: [libc::c_long; 20] = [
     libc::SYS_read,
     libc::SYS_poll,
     libc::SYS_ppoll,
@@ -34,6 +34,8 @@ const WAITING: [libc::c_long; 19] = [
     libc::SYS_waitid,
     libc::SYS_pause,
     libc::SYS_rt_sigtimedwait,
+    // What goes on with a sleep, `poll` or a futex with an end in time that was interrupted before.
+    libc::SYS_restart_syscall,
 ];
 
 /// Code that a thread must not be inside of.
@@ -60,6 +62,10 @@ const FAR: usize = 256 << 10;
 const INTERRUPTED: usize = 176;
 /// `mov $15, %rax; syscall`.
 const RESTORER: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
+/// `syscall`.
+const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
+/// The segment of 64-bit code.
+const USER_CODE: u64 = 0x33;
 /// The allocator's functions that are not exported lie between and beside those that are.
 const BESIDE: u64 = 16 << 10;
 
@@ -125,8 +131,14 @@ impl Places {
         if self.is_inside_signal(&stack) {
             return false;
         }
+        // Code of 32 bits calls differently.
+        if at.cs != USER_CODE {
+            return false;
+        }
         if at.orig_rax.cast_signed() >= 0 {
-            return self.is_waiting(at.orig_rax, [at.rdi, at.rsi, at.rdx, at.r10], at.rip);
+            // At the begin of a signal's handler the number of the call is still that of the one it came into.
+            let is_at_call = target.bytes(at.rip.wrapping_sub(2), 2).is_ok_and(|bytes| bytes == SYSTEM_CALL);
+            return is_at_call && self.is_waiting(at.orig_rax, [at.rdi, at.rsi, at.rdx, at.r10], at.rip);
         }
         let is_ours = self.libraries.iter().any(|library| library.contains(&at.rip));
         let is_known = self.code.iter().any(|code| code.contains(&at.rip));
@@ -145,10 +157,9 @@ impl Places {
     fn is_inside_signal(&self, stack: &[u8]) -> bool {
         let Some(restorer) = self.restorer else { return false };
         let frames = words(stack).enumerate().filter(|(_, word)| *word == restorer).map(|(index, _)| index * 8);
-        frames.into_iter().any(|frame| {
-            let behind = stack.get(frame..).unwrap_or_default();
-            let interrupted = words(behind.get(INTERRUPTED..).unwrap_or_default()).next().unwrap_or(0);
-            let beyond = behind.get(..NEAR.min(behind.len())).unwrap_or_default();
+        frames.into_iter().filter_map(|frame| stack.get(frame..)).filter(|frame| is_frame(frame)).any(|frame| {
+            let interrupted = number::<8>(frame, INTERRUPTED);
+            let beyond = frame.get(..NEAR.min(frame.len())).unwrap_or_default();
             self.forbidden.iter().any(|(range, _)| range.contains(&interrupted))
                 || words(beyond).any(|word| self.is_return(word))
         })
@@ -168,6 +179,14 @@ impl Places {
     }
 }
 
+/// Whether bytes that begin like the frame of a signal are one. The same word is left behind wherever a handler was set.
+fn is_frame(bytes: &[u8]) -> bool {
+    const FLAGS: usize = 8;
+    const LINK: usize = 16;
+    const SEGMENT: usize = INTERRUPTED + 16;
+    number::<8>(bytes, FLAGS) < 16 && number::<8>(bytes, LINK) == 0 && number::<2>(bytes, SEGMENT) == USER_CODE
+}
+
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    bytes.chunks_exact(8).map(|word| super::image::number::<8>(word, 0))
+    bytes.chunks_exact(8).map(|word| number::<8>(word, 0))
 }
