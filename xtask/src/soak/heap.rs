@@ -1,5 +1,5 @@
-//! Every row of the orchestrator that keeps memory, its heap sampled: the finding must name the line that holds the bytes, and its
-//! share of the growth must be the share that the fixture itself tells.
+//! The orchestrator with all leaks on and its heap sampled: each row that keeps memory must name the line that holds the bytes, and
+//! its share of the growth must be the share that the fixture itself tells.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::truth::Truth;
 use crate::root;
-use crate::runs::{Profile, scratch, side_by_side, summary};
+use crate::runs::{Profile, scratch, summary};
 
 /// How far a share may be from the truth, in hundredths of the growth.
 const NEAR: f64 = 10.0;
@@ -53,111 +53,121 @@ static ROWS: [Row; 7] = [
     row("connections", "Database connections", "connections.rs", "ask_anew", "truth_bytes{system=\"connections\"}"),
 ];
 
-/// What one run came to.
+/// What a row came to in one run.
 struct Outcome {
     name: String,
     told: String,
-    share: f64,
-    low: f64,
-    high: f64,
+    share: Share,
     truth: f64,
     wrong: Vec<String>,
 }
 
-/// Runs each row so many times with all leaks on, prints the table, and hands out the names of the runs that were wrong.
-pub fn run(names: &[&str], times: usize, at_once: usize, profile: Profile) -> Result<Vec<String>> {
-    let rows = || ROWS.iter().filter(|row| names.is_empty() || names.contains(&row.name));
-    let jobs: Vec<(&Row, usize)> = (1..=times).flat_map(|number| rows().map(move |row| (row, number))).collect();
-    println!("{:<20} {:>7} {:>16} {:>7} {:>5}  held by", "row, heap sampled", "share", "95 %", "truth", "off");
-    let outcomes = side_by_side(jobs, at_once, |(row, number)| {
-        let outcome = row.run(number, profile);
-        if let Ok(outcome) = &outcome {
+/// Hundredths of what private memory grew by.
+struct Share {
+    value: f64,
+    low: f64,
+    high: f64,
+}
+
+/// Checks the whole scenario file so many times with all leaks on, prints the tables, and hands out the names of the rows that
+/// were wrong.
+pub fn run(times: usize, profile: Profile) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for number in 1..=times {
+        let folder = scratch(&format!("heap-{number}"));
+        let truth = check(&folder, profile)?;
+        println!(
+            "{:<20} {:>7} {:>14} {:>7} {:>5}  held by",
+            format!("heap, run {number}"),
+            "share",
+            "95 %",
+            "truth",
+            "off"
+        );
+        let summary = summary(&folder)?;
+        for row in &ROWS {
+            let outcome = row.compare(&summary, &folder, &truth)?;
             outcome.print();
+            if !outcome.wrong.is_empty() {
+                wrong.push(format!("{} of heap run {number}", outcome.name));
+            }
         }
-        outcome
-    });
-    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
-    let wrong: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.wrong.is_empty()).collect();
-    for outcome in &wrong {
-        println!("{}: {}", outcome.name, outcome.wrong.join("; "));
+        println!("{}", folder.join("report.md").display());
     }
-    Ok(wrong.into_iter().map(|outcome| outcome.name.clone()).collect())
+    Ok(wrong)
+}
+
+fn check(folder: &Path, profile: Profile) -> Result<Truth> {
+    let mut check = Command::new(profile.program("tidewatch"))
+        .arg("check")
+        .arg(root().join("fixtures/orchestrator"))
+        .args(["--heap", "--var", "leak=all"])
+        .args(profile.vars())
+        .arg("--out")
+        .arg(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("could not start tidewatch")?;
+    let truth = Truth::during(&mut check, folder)?;
+    check.wait()?;
+    Ok(truth)
 }
 
 impl Outcome {
     fn print(&self) {
-        let interval = format!("{:.0} to {:.0} %", self.low, self.high);
+        let Share { value, low, high } = self.share;
+        let interval = format!("{low:.0} to {high:.0} %");
         println!(
-            "{:<20} {:>5.1} % {interval:>16} {:>5.1} % {:>5.1}  {}{}",
+            "{:<20} {value:>5.1} % {interval:>14} {:>5.1} % {:>5.1}  {}",
             self.name,
-            self.share,
             self.truth,
-            self.share - self.truth,
+            value - self.truth,
             self.told,
-            if self.wrong.is_empty() { "" } else { "  WRONG" },
         );
+        self.wrong.iter().for_each(|problem| println!("    WRONG: {problem}"));
     }
 }
 
 impl Row {
-    fn run(&self, number: usize, profile: Profile) -> Result<Outcome> {
-        let folder = scratch(&format!("heap-{}-{number}", self.name));
-        let mut check = Command::new(profile.program("tidewatch"))
-            .arg("check")
-            .arg(root().join("fixtures/orchestrator"))
-            .args(["--heap", "--scenario", self.name, "--var", "leak=all"])
-            .args(profile.vars())
-            .arg("--out")
-            .arg(&folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("could not start tidewatch")?;
-        let truth = Truth::during(&mut check, &folder)?;
-        check.wait()?;
-        let name = format!("{} {number}", self.name);
-        self.compare(name.clone(), &folder, &truth).with_context(|| format!("{name}: see {}", folder.display()))
-    }
-
-    fn compare(&self, name: String, folder: &Path, truth: &Truth) -> Result<Outcome> {
-        let summary = summary(folder)?;
-        let scenario = &summary["scenarios"][0];
-        let heap = &scenario["heap"];
-        let whole = heap["private_growth"].as_f64().context("private memory did not grow, or was not sampled")?;
-        let owners: Vec<&Value> =
-            heap["owners"].as_array().into_iter().flatten().filter(|owner| owner["name"] == self.subsystem).collect();
-        let first = owners.first().with_context(|| format!("{} is no owner", self.subsystem))?;
+    /// Holds a row to what has to come out.
+    fn compare(&self, summary: &Value, folder: &Path, truth: &Truth) -> Result<Outcome> {
+        let mut scenarios = summary["scenarios"].as_array().into_iter().flatten();
+        let scenario = scenarios.find(|scenario| scenario["name"] == self.name);
+        let heap = &scenario.with_context(|| format!("{} did not run", self.name))?["heap"];
+        let whole = heap["private_growth"].as_f64().unwrap_or(f64::NAN);
+        let of_row = |owner: &&Value| owner["name"] == self.subsystem;
+        let owners: Vec<&Value> = heap["owners"].as_array().into_iter().flatten().filter(of_row).collect();
         let sum = |key: &str| owners.iter().filter_map(|owner| owner["share"][key].as_f64()).sum::<f64>() * 100.0;
+        let (from_s, to_s) = span(folder, self.name)?;
         let mut outcome = Outcome {
-            name,
-            told: format!("{}:{}", first["function"].as_str().unwrap_or("?"), first["line"]),
-            share: sum("value"),
-            low: sum("low"),
-            high: sum("high"),
-            truth: truth.rise(self.truth)? / whole * 100.0,
+            name: self.name.to_owned(),
+            told: "nobody".to_owned(),
+            share: Share { value: sum("value"), low: sum("low"), high: sum("high") },
+            truth: truth.rise(self.truth, from_s, to_s)? / whole * 100.0,
             wrong: Vec::new(),
         };
-        if (outcome.share - outcome.truth).abs() > NEAR {
-            outcome.wrong.push(format!("its share is {:.1} %, in truth {:.1} %", outcome.share, outcome.truth));
+        let off = (outcome.share.value - outcome.truth).abs();
+        if off.is_nan() || off > NEAR {
+            outcome.wrong.push(format!("its share is {off:.1} hundredths off"));
         }
-        if let Err(problem) = self.holds(first) {
-            outcome.wrong.push(problem.to_string());
+        match owners.first() {
+            Some(first) => {
+                outcome.told = format!("{} {}:{}", text(first, "function"), self.file, first["line"]);
+                outcome.wrong.extend(self.holds(first).err().map(|problem| problem.to_string()));
+            }
+            None => outcome.wrong.push(format!("{} is no owner", self.subsystem)),
         }
-        if heap["owners"][0]["name"] != self.subsystem {
-            outcome.wrong.push(format!("{} is said to hold more", heap["owners"][0]["name"]));
-        }
-        let named = scenario_row(&summary, self.subsystem);
-        if !named {
-            outcome.wrong.push("no row of the ledger names it as growing without end".to_owned());
+        if !names(summary, self.name, self.subsystem) {
+            outcome.wrong.push("its row of the ledger does not name it as growing without end".to_owned());
         }
         Ok(outcome)
     }
 
     /// Whether an owner's function, file and line are those of the code that holds the bytes.
     fn holds(&self, owner: &Value) -> Result<()> {
-        let text = |key: &str| owner[key].as_str().unwrap_or_default();
-        if !text("file").ends_with(self.file) {
-            bail!("held by {} in {}, not in {}", text("function"), text("file"), self.file);
+        if !text(owner, "file").ends_with(self.file) {
+            bail!("held by {} in {}, not in {}", text(owner, "function"), text(owner, "file"), self.file);
         }
         let line = owner["line"].as_u64().unwrap_or_default() as usize;
         let source: PathBuf = root().join(SOURCES).join(self.file);
@@ -169,10 +179,31 @@ impl Row {
     }
 }
 
-fn scenario_row(summary: &Value, subsystem: &str) -> bool {
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// When a scenario began and ended, in seconds of the recording.
+fn span(folder: &Path, scenario: &str) -> Result<(f64, f64)> {
+    let recording = std::fs::read_to_string(folder.join("recording.jsonl"))?;
+    let at = |border: &str| {
+        let marks = recording.lines().filter(|line| line.starts_with("{\"kind\":\"mark\""));
+        let mut marks = marks.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mark = marks.find(|mark| mark["border"] == border && mark["scenario"] == scenario);
+        mark.and_then(|mark| mark["at"].as_f64()).with_context(|| format!("{scenario} has no mark `{border}`"))
+    };
+    Ok((at("scenario-begins")? / 1e6, at("scenario-ends")? / 1e6))
+}
+
+fn names(summary: &Value, scenario: &str, subsystem: &str) -> bool {
     let ledgers = summary["ledgers"].as_array().into_iter().flatten();
     let mut rows = ledgers.flat_map(|ledger| ledger["rows"].as_array().into_iter().flatten());
-    rows.any(|row| row["subsystem"] == subsystem && row["metric"] == "private" && row["verdict"] == "unbounded")
+    rows.any(|row| {
+        text(row, "scenario") == scenario
+            && text(row, "subsystem") == subsystem
+            && row["metric"] == "private"
+            && row["verdict"] == "unbounded"
+    })
 }
 
 /// The function that a line of a source file is in: the last one that begins at or before it.

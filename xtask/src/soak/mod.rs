@@ -45,7 +45,7 @@ pub fn run(words: &[&str]) -> Result<()> {
         failures.extend(rows::run(&wanted.rows, wanted.times, wanted.jobs, wanted.profile)?);
     }
     if wanted.part("heap") {
-        failures.extend(heap::run(&wanted.rows, wanted.times, wanted.jobs, wanted.profile)?);
+        failures.extend(heap::run(wanted.times, wanted.profile)?);
     }
     let checks = checks::checks(|part| wanted.part(part), wanted.profile)?;
     failures.extend(carry_out(checks, wanted.jobs, wanted.profile));
