@@ -64,14 +64,9 @@ fn amount(stack: &HeapStack, scenario: Option<&str>, places: &HashMap<u32, usize
     StackAmount { frames, owner: stack.owner.clone(), bytes: stack.growth.value, blocks: stack.blocks_growth }
 }
 
-/// Readers of collapsed stacks take a line that begins with `#` for a remark.
-fn not_a_remark(function: &str) -> String {
-    if function.trim_start().starts_with('#') { format!("_{}", function.trim_start()) } else { function.to_owned() }
-}
-
 fn shown(frame: &HeapFrame, places: &HashMap<u32, usize>) -> StackFrame {
     StackFrame {
-        function: not_a_remark(&frame.function),
+        function: frame.function.clone(),
         file: frame.file.clone(),
         line: frame.line,
         module: frame.address.module.and_then(|id| places.get(&id).copied()),

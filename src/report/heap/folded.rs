@@ -45,5 +45,9 @@ pub(super) fn name(frame: &StackFrame) -> String {
     let head = name.trim_end_matches(words).len();
     let tail = name[head..].replace(' ', "_");
     let name = name[..head].to_owned() + &tail;
-    name.strip_prefix("# ").map(|rest| format!("#_{rest}")).unwrap_or(name)
+    match name.strip_prefix('#') {
+        Some("") => "#_".to_owned(),
+        Some(rest) if rest.starts_with(' ') => format!("#_{}", &rest[1..]),
+        _ => name,
+    }
 }
