@@ -35,6 +35,13 @@ pub(super) struct Done<T> {
     pub(super) tried: u32,
 }
 
+/// Puts this thread of ours before others where that is allowed: while it waits for a processor, the borrowed one is held.
+fn be_prompt() {
+    const BEFORE_OTHERS: libc::c_int = -15;
+    // SAFETY: changes the priority of the calling thread, and nothing else. What is not allowed is left as it is.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, BEFORE_OTHERS) };
+}
+
 enum Outcome<T> {
     Done(Done<T>),
     Refused(Refusal),
@@ -54,7 +61,10 @@ pub(super) fn borrow<T: Send>(
     let mut stuck = BTreeSet::new();
     loop {
         let outcome = thread::scope(|scope| {
-            let attempts = scope.spawn(|| attempts(target, places, deadline, &stuck, &mut tried, &mut work));
+            let attempts = scope.spawn(|| {
+                be_prompt();
+                attempts(target, places, deadline, &stuck, &mut tried, &mut work)
+            });
             attempts.join().unwrap_or_else(|_| Outcome::Refused(Refusal::Gone { pid: target.pid() }))
         });
         match outcome {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use super::image::{find, headers, number};
 use super::modules::{Given, INJECTED, Modules, PRELOADED};
@@ -61,7 +62,7 @@ pub(super) fn checked(process: Process, seccomp: Seccomp) -> Result<(Target, Mod
         standing(pid, &status, seccomp)?;
     }
     program(pid)?;
-    let modules = Modules::of(&target)?;
+    let modules = modules(&target)?;
     is_new_enough(&target, &modules)?;
     if let Some(path) = modules.images.iter().map(|image| &image.path).find(|path| is_preloaded(path)) {
         return Err(Refusal::AlreadySampled { pid, by: format!("preloaded from {path}") });
@@ -69,6 +70,17 @@ pub(super) fn checked(process: Process, seccomp: Seccomp) -> Result<(Target, Mod
     super::refuse_held(&target, &modules)?;
     allocators(&target, &modules)?;
     Ok((target, modules))
+}
+
+/// The modules, once the loader has brought them in: a program that begins just now takes a moment.
+fn modules(target: &Target) -> Result<Modules, Refusal> {
+    for _ in 0..20 {
+        match Modules::of(target) {
+            Err(Refusal::Unreadable { .. }) => std::thread::sleep(Duration::from_millis(10)),
+            result => return result,
+        }
+    }
+    Modules::of(target)
 }
 
 fn is_preloaded(path: &str) -> bool {
