@@ -226,7 +226,8 @@ fn add_growth_in_time(rows: &mut Vec<Row>, metric: &Metric, amount: f64, finding
         "time-driven: {} of it rose under the other scenarios, and was taken off their curves",
         metric.unit().show(amount)
     );
-    match rows.iter_mut().find(|row| row.scenario == finding.plan.name) {
+    let of_idle = rows.iter_mut().filter(|row| row.scenario == finding.plan.name);
+    match of_idle.max_by(|a, b| a.verdict.cmp(&b.verdict).then(a.growth.total_cmp(&b.growth))) {
         Some(row) => {
             row.growth += amount;
             row.evidence.push(sentence);

@@ -76,7 +76,9 @@ fn live_at(records: &[Value], function: &str) -> Vec<f64> {
 fn kinds_of_files(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("the run's folder");
     let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.contains("heap")).collect()
+    names
+        .filter(|name| name.contains("heap") && !["folded", "pprof", "svg"].iter().any(|end| name.ends_with(end)))
+        .collect()
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn programs_without_the_allocator_that_is_sampled() {
     let _machine = part_of_machine();
     let workshop = Workshop::new();
     let musl = workshop.path().join("ld-musl-x86_64.so.1");
-    fs::copy("/lib64/ld-linux-x86-64.so.2", &musl).unwrap();
+    crate::support::copy_program("/lib64/ld-linux-x86-64.so.2", &musl);
     let by_musl = format!("-Wl,--dynamic-linker={}", musl.display());
     let cases: [(&[&str], &str); 6] = [
         (&["-static"], "linked statically"),
@@ -237,7 +237,7 @@ fn other_users() {
     goes_on(&mut target);
 
     let special = workshop.path().join("special");
-    fs::copy(&program, &special).unwrap();
+    crate::support::copy_program(&program, &special);
     fs::set_permissions(&special, fs::Permissions::from_mode(0o4755)).unwrap();
     let mut target = started(Command::new(&special).uid(NOBODY).gid(NOBODY));
     assert_eq!(heap::refusal(target.process(), Way::Preload), Some(Refusal::SetUserId));

@@ -3,6 +3,7 @@
 //! - `guardian`: what is launched ends, whatever way its parent ends
 //! - `demo`: the first command that a new user runs
 //! - `heap_check`: a recording tells whose bytes grow
+//! - `heap_owners`: whose bytes grew, by its report
 //! - `heap_preload`: the allocation sampler inside real programs
 //! - `heap_symbols`: addresses become functions, with and without debug information
 //! - `heap_inject`: the same, put into running programs and taken out again
@@ -34,6 +35,8 @@ mod guardian;
 mod heap_check;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_inject;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_owners;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_preload;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]

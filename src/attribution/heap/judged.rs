@@ -59,6 +59,7 @@ pub fn finding(ground: &Ground<'_>, passage: &Passage<'_>, asked: &Asked<'_>) ->
         allocator: looks.ends().0.allocator.zip(looks.ends().1.allocator),
         stacks,
         modules: ground.modules(),
+        processes: (looks.ends().0.processes, looks.ends().1.processes),
         looks: looks.len(),
         interval_bytes: looks.interval_bytes(),
         coverage: looks.last().map(|look| look.coverage).unwrap_or_default(),

@@ -23,6 +23,7 @@ use std::fmt;
 
 use crate::growth::{Estimate, Growth, Verdict};
 use crate::sample::{AllocatorFigures, CodeAddress, HeapCoverage, HeapKind, Metric, Module};
+use crate::units::show_bytes;
 
 /// The row of what the allocator kept of what the program freed.
 pub const RETAINED: &str = "retained by the allocator";
@@ -58,6 +59,8 @@ pub struct HeapFinding {
     pub stacks: Vec<HeapStack>,
     /// The files that the stacks run through.
     pub modules: Vec<Module>,
+    /// Processes whose heap was looked at, before and after.
+    pub processes: (u32, u32),
     /// Looks that were taken in the scenario.
     pub looks: usize,
     /// The mean number of bytes between two samples, the largest of the looks.
@@ -228,13 +231,20 @@ impl HeapFinding {
         split::is_at_rest(self)
     }
 
-    /// The word for how it rests.
-    pub fn at_rest(&self) -> &'static str {
+    /// Whether there are more processes than before. Each begins with a heap of its own: what its program allocates when it starts, and
+    /// what its allocator keeps free, is no growth of one heap.
+    pub fn has_new_processes(&self) -> bool {
+        self.processes.1 > self.processes.0
+    }
+
+    /// How it rests, in words that follow "live heap is".
+    pub fn at_rest(&self) -> String {
         match self.live.verdict {
-            Verdict::Flat => "flat",
-            Verdict::Bounded => "bounded",
-            Verdict::Inconclusive => "not decided",
-            Verdict::Unbounded => "growing",
+            Verdict::Flat => "flat".to_owned(),
+            Verdict::Bounded => "bounded".to_owned(),
+            Verdict::Inconclusive | Verdict::Unbounded => {
+                format!("at most {} more than before (95 %)", show_bytes(self.growth.high.max(0.0)))
+            }
         }
     }
 

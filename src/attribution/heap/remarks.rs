@@ -24,6 +24,14 @@ pub fn of(ground: &Ground<'_>, passage: &Passage<'_>, looks: &Looks<'_>) -> Vec<
                 .into(),
         );
     }
+    let (before, after) = looks.ends();
+    if after.processes > before.processes {
+        remarks.push(format!(
+            "{} processes were looked at in the end and {} before: what each began with is growth of none of them, and is left to \
+             whoever the processes are of",
+            after.processes, before.processes
+        ));
+    }
     if seen.dropped_records > 0 {
         remarks.push(format!(
             "{} of {} samples found no room in the sampler's table: what they stand for is missing",

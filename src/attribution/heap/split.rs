@@ -31,7 +31,13 @@ pub fn account(finding: &HeapFinding, records: &[Record]) -> Option<Account> {
     let stacks = take(risen(|m| m.stack).unwrap_or(0.0));
     let own: f64 = of_kind(finding, HeapKind::Mapping).map(|owner| owner.growth.value.max(0.0)).sum();
     let mapped = take(own.min(risen(|m| m.anonymous).unwrap_or(own)));
-    let retained = take(retainable(finding, estimate).or(risen(|m| m.heap + m.anonymous)).unwrap_or(f64::INFINITY));
+    let claimed = match finding.has_new_processes() {
+        true => 0.0,
+        false => retainable(finding, estimate).or(risen(|m| m.heap + m.anonymous)).unwrap_or(f64::INFINITY),
+    };
+    let unexplained = whole - live - stacks - mapped;
+    // What the allocator says may be seconds old. Where it bears most of it out, the rest is its own by exclusion.
+    let retained = take(if claimed >= MOST_OF_IT * unexplained { unexplained } else { claimed });
     let share = |part: f64, of: f64| if of > 0.0 { part / of } else { 1.0 };
     Some(Account {
         live,
@@ -103,15 +109,18 @@ impl Split<'_> {
         let scale = self.account.live_scale;
         // What sampling cannot tell from nothing is not held against anyone.
         let grew = |owner: &&HeapOwner| owner.growth.low > 0.0 || owner.judged.verdict == Verdict::Unbounded;
+        // A function that runs when a process starts holds more in all of them together, and is no owner for that.
+        let owns = |owner: &&HeapOwner| owner.by == OwnedBy::Rule || !self.heap.has_new_processes();
         let mut parts: Vec<Part> = of_kind(self.heap, HeapKind::Block)
             .filter(grew)
+            .filter(owns)
             .map(|owner| self.part(owner, owner.growth.value * scale, ""))
             .collect();
         if let (Some(first), Some(scaled)) = (parts.first_mut(), self.scaled()) {
             first.evidence.push(scaled);
         }
         let others = self.account.live - parts.iter().map(|part| part.amount).sum::<f64>();
-        if others.abs() > 1e-9 * self.whole {
+        if others.abs() > 1e-9 * self.whole && !self.heap.has_new_processes() {
             let sentence = "live heap of owners whose growth cannot be told from none, of small ones, and of stacks without a name";
             parts.push(Part { evidence: vec![sentence.to_owned()], ..Part::new(OTHERS, others, Standing::Remainder) });
         }
@@ -255,9 +264,11 @@ impl Split<'_> {
     }
 }
 
-/// Whether all live blocks together are known not to grow.
+/// Whether all live blocks together are known not to grow, or to have grown by so little that they explain nothing of what private
+/// memory grew by.
 pub fn is_at_rest(heap: &HeapFinding) -> bool {
-    matches!(heap.live.verdict, Verdict::Flat | Verdict::Bounded)
+    let is_little = |grew: f64| heap.growth.high < A_TENTH * grew;
+    matches!(heap.live.verdict, Verdict::Flat | Verdict::Bounded) || heap.private_growth.is_some_and(is_little)
 }
 
 /// Half of the interval as a share of the figure.

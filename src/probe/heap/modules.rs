@@ -230,6 +230,12 @@ mod tests {
 
     struct Cat(Child);
 
+    /// Another program copies it: a file that is open for writing here would be so in every child that is being started by
+    /// another test at this moment, and could not be executed.
+    fn copy_cat(to: &Path) {
+        assert!(Command::new("cp").arg("/bin/cat").arg(to).status().expect("cp").success());
+    }
+
     impl Cat {
         fn start(program: &Path) -> Self {
             Self(Command::new(program).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat starts"))
@@ -269,7 +275,7 @@ mod tests {
     fn a_place_is_a_file_and_an_offset_the_same_in_every_process() {
         let folder = tempfile::tempdir().expect("a folder");
         let program = folder.path().canonicalize().expect("its path").join("our cat");
-        fs::copy("/bin/cat", &program).expect("a copy");
+        copy_cat(&program);
         let mut modules = Modules::default();
         let mut places = Vec::new();
         for _ in 0..2 {
@@ -297,7 +303,7 @@ mod tests {
     fn a_program_that_was_replaced_is_not_taken_for_the_one_that_runs() {
         let folder = tempfile::tempdir().expect("a folder");
         let program = folder.path().canonicalize().expect("its path").join("cat");
-        fs::copy("/bin/cat", &program).expect("a copy");
+        copy_cat(&program);
         let cat = Cat::start(&program);
         let code = cat.code(&program);
         let mapping = code.mappings.iter().map(|(mapping, _)| mapping);
