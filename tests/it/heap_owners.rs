@@ -43,8 +43,7 @@ fn heap(summary: &Value) -> Value {
 }
 
 fn rows(summary: &Value) -> Vec<Value> {
-    let ledgers = summary["ledgers"].as_array().expect("ledgers").iter();
-    ledgers.flat_map(|ledger| ledger["rows"].as_array().expect("rows")).cloned().collect()
+    summary["ledger"].as_array().expect("a ledger").clone()
 }
 
 fn files(folder: &Path) -> [String; 3] {
