@@ -66,7 +66,7 @@ impl Truth {
     pub fn rise(&self, name: &str, from_s: f64, to_s: f64) -> Result<f64> {
         let mut polls = self.polls.iter().filter(|poll| (from_s..=to_s).contains(&poll.at));
         let Some(first) = polls.next() else { bail!("the truth was not read from {from_s:.0} s to {to_s:.0} s") };
-        Ok(polls.last().unwrap_or(first).number(name)? - first.number(name)?)
+        Ok(polls.next_back().unwrap_or(first).number(name)? - first.number(name)?)
     }
 
     /// A number at a moment of the recording: between two polls it is taken to rise evenly. A run ends in the settling
