@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::heap::{self, HeapFinding};
 use super::ledger::{self, Ledger};
 use crate::growth::{Axis, Budget, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
 use crate::recording::{Passage, Recording};
@@ -18,6 +19,8 @@ pub struct Findings {
     pub ledgers: Vec<Ledger>,
     /// Numbers that could not be read, with the reason.
     pub missing: BTreeMap<Metric, String>,
+    /// Why the heap of a process was not sampled though that was asked for, and what to do instead: each reason once.
+    pub no_heap: Vec<String>,
 }
 
 /// One scenario, judged.
@@ -27,6 +30,8 @@ pub struct ScenarioFinding {
     pub plan: ScenarioPlan,
     /// Every metric that was seen, the gated ones first.
     pub growths: Vec<Growth>,
+    /// Whose live heap bytes grew; none where the heap was not sampled.
+    pub heap: Option<HeapFinding>,
     /// How it stopped; `None` when the recording was cut.
     pub stop: Option<Stop>,
     /// What its operations came to.
@@ -58,6 +63,44 @@ impl ScenarioFinding {
     }
 }
 
+impl ScenarioFinding {
+    /// Growth per second that this scenario found, where nothing is driven in it.
+    fn in_time(&self) -> BTreeMap<Metric, Estimate> {
+        let mut found = BTreeMap::new();
+        if let Some((heap, private)) = self.heap.as_ref().zip(self.growth(&Metric::Private)) {
+            found.extend(heap.in_time(private));
+            found.extend(growth_in_time(heap.judged()));
+        }
+        found.extend(growth_in_time(&self.growths));
+        found
+    }
+
+    fn look_at_heap(
+        &mut self,
+        ground: &heap::Ground<'_>,
+        passage: &Passage<'_>,
+        time_driven: &BTreeMap<Metric, Estimate>,
+    ) {
+        let collector = Collector::of(passage.plan, passage.records);
+        self.heap = heap::finding(ground, passage, &heap::Asked { growths: &self.growths, time_driven, collector });
+        let Some(heap) = self.heap.as_ref().filter(|heap| heap.is_at_rest()) else { return };
+        let retained = heap.account.map_or(0.0, |account| account.retained);
+        let grew = heap.private_growth.unwrap_or(0.0);
+        for growth in self.growths.iter_mut().filter(|growth| growth.metric == Metric::Private) {
+            if growth.verdict > Verdict::Bounded && retained > RETAINED_SHARE * grew && grew > 0.0 {
+                growth.reason = format!(
+                    "live heap is {}, so what grows is retained by the allocator and no leak; {}",
+                    heap.at_rest(),
+                    growth.reason
+                );
+            }
+        }
+    }
+}
+
+/// From this share of its growth on, private memory is said to be retained.
+const RETAINED_SHARE: f64 = 0.5;
+
 /// What growth is counted against in a scenario of this shape.
 pub(crate) fn axis(shape: Shape) -> Axis {
     match shape {
@@ -71,15 +114,17 @@ impl Findings {
     pub fn of(recording: &Recording) -> Self {
         let mut time_driven = BTreeMap::new();
         let mut scenarios = Vec::new();
+        let ground = heap::Ground::of(recording);
         for passage in recording.passages() {
-            let finding = judge_passage(&passage, &time_driven, recording.header.plan.operations_from.as_ref());
+            let mut finding = judge_passage(&passage, &time_driven, recording.header.plan.operations_from.as_ref());
+            finding.look_at_heap(&ground, &passage, &time_driven);
             if passage.plan.shape == Shape::Idle {
-                time_driven.extend(growth_in_time(&finding.growths));
+                time_driven.extend(finding.in_time());
             }
             scenarios.push(finding);
         }
         let ledgers = ledger::draw_up(recording, &scenarios, &time_driven);
-        Self { scenarios, ledgers, missing: missing(recording) }
+        Self { scenarios, ledgers, missing: missing(recording), no_heap: no_heap(recording) }
     }
 
     /// The ledger rows that grow without end, over all resources.
@@ -124,6 +169,7 @@ fn judge_passage(
         cycles: growths.iter().filter_map(|growth| growth.floors.last()).map(|floor| floor.cycle).max().unwrap_or(0),
         operations: passage.records.iter().filter_map(operations).max().unwrap_or(0),
         growths,
+        heap: None,
         stop,
         tally,
         ending: passage.records.iter().rev().find_map(unexpected_end),
@@ -153,7 +199,7 @@ fn operations(record: &Record) -> Option<u64> {
     match record {
         Record::Sample(sample) => Some(sample.operations),
         Record::Mark(mark) => Some(mark.operations),
-        Record::Detail(_) | Record::Event { .. } => None,
+        Record::Detail(_) | Record::Stacks(_) | Record::Heap(_) | Record::Symbols(_) | Record::Event { .. } => None,
     }
 }
 
@@ -200,4 +246,16 @@ fn missing(recording: &Recording) -> BTreeMap<Metric, String> {
             _ => None,
         })
         .collect()
+}
+
+fn no_heap(recording: &Recording) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for record in &recording.records {
+        if let Record::Event { event: Event::NoHeap { reason, .. }, .. } = record
+            && !reasons.contains(reason)
+        {
+            reasons.push(reason.clone());
+        }
+    }
+    reasons
 }

@@ -91,7 +91,7 @@ pub struct Row {
     pub verdict: Verdict,
     /// How soon it wants mending.
     pub priority: Option<Priority>,
-    /// Where its code is, as the scenario file says.
+    /// Where its code is: file and line where the heap tells, else as the scenario file says.
     pub source: Option<String>,
     /// Growth per operation (per second where nothing is driven).
     pub per_op: Option<Estimate>,
@@ -152,8 +152,8 @@ fn rows_of(
             in_time += measured(metric, passage) - growth.growth();
         }
         let parts = owners::parts(plan, finding, growth, passage.records);
-        let whole: f64 = parts.iter().map(|part| part.amount).sum();
-        rows.extend(parts.into_iter().map(|part| row(plan, finding, growth, part, whole)));
+        let whole = Whole::of(&parts, growth, finding);
+        rows.extend(parts.into_iter().map(|part| row(plan, finding, growth, part, &whole)));
     }
     if in_time != 0.0 {
         add_growth_in_time(&mut rows, metric, in_time, findings);
@@ -168,20 +168,48 @@ fn measured(metric: &Metric, passage: &Passage<'_>) -> f64 {
     floors.cycles.last().zip(floors.baseline).map_or(0.0, |(last, baseline)| last.value - baseline)
 }
 
-fn row(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, part: Part, whole: f64) -> Row {
+/// What the parts of a growth come to.
+struct Whole {
+    amount: f64,
+    /// What the parts without end come to, where the heap tells which these are.
+    endless: Option<f64>,
+}
+
+impl Whole {
+    fn of(parts: &[Part], growth: &Growth, finding: &ScenarioFinding) -> Self {
+        let amount: f64 = parts.iter().map(|part| part.amount).sum();
+        let endless = |part: &&Part| part.verdict(amount, growth.verdict) == Verdict::Unbounded && part.amount > 0.0;
+        let seen = growth.metric == Metric::Private && finding.heap.is_some();
+        Self { amount, endless: seen.then(|| parts.iter().filter(endless).map(|part| part.amount).sum()) }
+    }
+
+    /// The part's share of the growth per operation. Where the heap tells which parts grow on and which came to rest, those
+    /// that grow on share all of it: what came to rest costs no operation anything.
+    fn per_op(&self, part: &Part, verdict: Verdict, growth: &Growth) -> Option<Estimate> {
+        let share = match self.endless {
+            Some(endless) if verdict == Verdict::Unbounded && endless > 0.0 => part.amount / endless,
+            _ if self.amount == 0.0 => 1.0,
+            _ => part.amount / self.amount,
+        };
+        let rate = growth.per_op?.scaled(share);
+        // A part that is all of it is as sure as the whole.
+        let doubt = if share < 1.0 { part.doubt * rate.value.abs() } else { 0.0 };
+        Some(Estimate { value: rate.value, low: rate.low - doubt, high: rate.high + doubt })
+    }
+}
+
+fn row(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, part: Part, whole: &Whole) -> Row {
     let owner = plan.subsystem(&part.owner);
-    // A tenth of the growth at least, else the verdict on the whole says little about the part.
-    let verdict = if part.amount.abs() >= 0.1 * whole.abs() { growth.verdict } else { Verdict::Inconclusive };
-    let share = if whole == 0.0 { 1.0 } else { part.amount / whole };
+    let verdict = part.verdict(whole.amount, growth.verdict);
     Row {
-        subsystem: part.owner,
         metric: growth.metric.clone(),
         scenario: finding.plan.name.clone(),
         growth: part.amount,
         verdict,
         priority: owner.and_then(|owner| owner.priority),
-        source: owner.and_then(|owner| owner.source.clone()),
-        per_op: growth.per_op.map(|per_op| per_op.scaled(share)),
+        per_op: whole.per_op(&part, verdict, growth),
+        source: part.source.or_else(|| owner.and_then(|owner| owner.source.clone())),
+        subsystem: part.owner,
         items: part.items,
         evidence: part.evidence,
     }
@@ -198,7 +226,8 @@ fn add_growth_in_time(rows: &mut Vec<Row>, metric: &Metric, amount: f64, finding
         "time-driven: {} of it rose under the other scenarios, and was taken off their curves",
         metric.unit().show(amount)
     );
-    match rows.iter_mut().find(|row| row.scenario == finding.plan.name) {
+    let of_idle = rows.iter_mut().filter(|row| row.scenario == finding.plan.name);
+    match of_idle.max_by(|a, b| a.verdict.cmp(&b.verdict).then(a.growth.total_cmp(&b.growth))) {
         Some(row) => {
             row.growth += amount;
             row.evidence.push(sentence);

@@ -6,6 +6,7 @@
 mod census;
 mod findings;
 mod gauges;
+mod heap;
 mod ledger;
 mod owners;
 mod patterns;
@@ -15,4 +16,8 @@ pub(crate) mod tests;
 pub use census::{Increment, increments};
 pub use findings::{Findings, ScenarioFinding, curve};
 pub use gauges::GaugeLink;
+pub use heap::{
+    Account, Call, HeapFinding, HeapFrame, HeapOwner, HeapStack, OTHERS, OwnedBy, Place, RETAINED, STACKS,
+    short_function, short_place, tidy_function,
+};
 pub use ledger::{Ledger, Resource, Row, UNATTRIBUTED};

@@ -5,7 +5,7 @@ use clap::Args;
 use super::exports::{Exported, Target};
 use super::failure::Failure;
 use super::live;
-use super::options::{Recorded, Watched, run_folder};
+use super::options::{Heap, Recorded, Watched, run_folder};
 use crate::exit::ExitCode;
 use crate::recording::Mode;
 use crate::session::{Errand, Request, Watch};
@@ -32,6 +32,8 @@ pub struct Words {
     #[command(flatten)]
     exported: Exported,
     #[command(flatten)]
+    heap: Heap,
+    #[command(flatten)]
     recorded: Recorded,
 }
 
@@ -51,6 +53,7 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     let command = command_line(first).unwrap_or_default();
     let watch = Watch::attached(roots, name.clone(), command, words.watched.length);
     let watch = words.exported.put_into(watch, exports)?;
+    let watch = watch.sampling(words.heap.sampling(), words.heap.heap_interval);
     let folder = run_folder(words.recorded.out.as_ref(), &name)?;
     live::carry_out(
         Request::new(Mode::Attach, folder, &words.recorded, thresholds, Errand::Watch(Box::new(watch))),

@@ -8,16 +8,16 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::failure::Failure;
-use super::options::{Recorded, duration, run_folder};
+use super::options::{Heap, Recorded, duration, run_folder};
 use super::{live, outcome};
 use crate::exit::ExitCode;
 use crate::gate::Threshold;
 use crate::recording::Mode;
-use crate::sample::Effort;
+use crate::sample::{Effort, HeapSampling};
 use crate::scenario::Script;
 use crate::scenario::script::{self, Span};
 use crate::session::{Errand, Request, effort};
-use crate::units::{show_count, show_duration};
+use crate::units::{show_bytes, show_count, show_duration};
 
 /// The words of `check`.
 #[derive(Debug, Args)]
@@ -44,6 +44,8 @@ pub struct Words {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    heap: Heap,
+    #[command(flatten)]
     recorded: Recorded,
 }
 
@@ -68,6 +70,10 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     if words.max_time.is_some_and(|time| time.is_zero()) {
         return Err(Failure::usage(anyhow!("--max-time 0s: nothing could be run in no time")));
     }
+    if words.heap.sampling() == HeapSampling::On {
+        script.plan.heap = HeapSampling::On;
+    }
+    script.heap_interval_bytes = words.heap.heap_interval;
     script.plan.max_time_s = words.max_time.map(|time| time.as_secs_f64());
     if words.dry_run {
         outcome::print(&plan(&script));
@@ -106,6 +112,9 @@ fn plan(script: &Script) -> String {
         text.push('\n');
         for step in &scenario.steps {
             text += &format!("  {step}\n");
+        }
+        if let Some(interval) = scenario.heap_interval_bytes {
+            text += &format!("  heap sampled every {} on average\n", show_bytes(interval as f64));
         }
     }
     let Span { least, most } = run.duration;

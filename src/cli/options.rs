@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use super::exports::check_gauge;
 use super::failure::Failure;
 use crate::gate::Threshold;
-use crate::sample::Inconclusive;
+use crate::sample::{HeapSampling, Inconclusive};
 use crate::session::Exports;
-use crate::units::parse_duration;
+use crate::units::{Unit, parse_duration};
 
 /// How a run is recorded and told.
 #[derive(Debug, Args)]
@@ -48,6 +48,24 @@ impl From<InconclusiveWord> for Inconclusive {
     }
 }
 
+/// Whether the heap is sampled.
+#[derive(Debug, Args)]
+pub struct Heap {
+    /// Sample the heap by call stack, to tell whose bytes grow (Linux on x86_64, glibc)
+    #[arg(long)]
+    pub heap: bool,
+    /// The mean number of bytes between two samples of the heap, like 64KiB; implies --heap
+    #[arg(long, value_name = "SIZE", value_parser = sampling_interval)]
+    pub heap_interval: Option<u64>,
+}
+
+impl Heap {
+    /// What the command line says.
+    pub fn sampling(&self) -> HeapSampling {
+        if self.heap || self.heap_interval.is_some() { HeapSampling::On } else { HeapSampling::Off }
+    }
+}
+
 /// How long to watch, and what must hold.
 #[derive(Debug, Args)]
 pub struct Watched {
@@ -73,6 +91,15 @@ impl Watched {
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// The least is what the sampler can do at all; past the most nothing would ever be sampled.
+fn sampling_interval(text: &str) -> Result<u64, String> {
+    let bytes = Unit::Bytes.parse(text).map_err(|error| error.to_string())?;
+    if !(1.0..=f64::from(1 << 30)).contains(&bytes) {
+        return Err("an interval is from 1B to 1GiB; 64KiB is usual".into());
+    }
+    Ok(bytes as u64)
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

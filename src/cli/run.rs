@@ -7,7 +7,7 @@ use clap::Args;
 use super::exports::{Exported, Target};
 use super::failure::Failure;
 use super::live;
-use super::options::{Recorded, Watched, run_folder};
+use super::options::{Heap, Recorded, Watched, run_folder};
 use crate::exit::ExitCode;
 use crate::recording::Mode;
 use crate::session::{Errand, Request, Watch};
@@ -19,6 +19,8 @@ pub struct Words {
     watched: Watched,
     #[command(flatten)]
     exported: Exported,
+    #[command(flatten)]
+    heap: Heap,
     #[command(flatten)]
     recorded: Recorded,
     /// The command and its arguments, after `--`
@@ -34,6 +36,7 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     let watch = Watch::launched(words.command, name.clone(), words.watched.length);
     let watch = words.exported.put_into(watch, exports)?;
+    let watch = watch.sampling(words.heap.sampling(), words.heap.heap_interval);
     let folder = run_folder(words.recorded.out.as_ref(), &name)?;
     live::carry_out(
         Request::new(Mode::Run, folder, &words.recorded, thresholds, Errand::Watch(Box::new(watch))),

@@ -45,6 +45,7 @@ fn finding(name: &str, growths: Vec<Growth>) -> ScenarioFinding {
         production: Vec::new(),
     };
     ScenarioFinding {
+        heap: None,
         plan,
         growths,
         stop: Some(Stop::Spent),
@@ -66,7 +67,7 @@ fn at_rest() -> ScenarioFinding {
 }
 
 fn findings(scenarios: Vec<ScenarioFinding>) -> Findings {
-    Findings { scenarios, ledgers: Vec::new(), missing: std::collections::BTreeMap::new() }
+    Findings { scenarios, ledgers: Vec::new(), missing: std::collections::BTreeMap::new(), no_heap: Vec::new() }
 }
 
 /// A plan that is no more than these scenarios.

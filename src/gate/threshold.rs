@@ -102,6 +102,11 @@ pub enum ThresholdError {
     /// A lower bound: growth has only upper ones.
     #[error("`{0}` asks for growth to be large; a threshold says what must hold: use < or <=")]
     Direction(String),
+    /// Its metric is the live heap of an owner.
+    #[error(
+        "`{0}` cannot be a threshold: whose live heap it is, is known only after the run, and is an estimate; set one on `private`, and the report names the owners of what grew"
+    )]
+    Live(Metric),
     /// Its value has not the metric's unit.
     #[error(transparent)]
     Value(#[from] UnitError),
@@ -113,7 +118,7 @@ impl FromStr for Threshold {
     fn from_str(text: &str) -> Result<Self, ThresholdError> {
         let form = || ThresholdError::Form(text.to_owned());
         if let Some((metric, verdict)) = text.split_once("!=") {
-            let metric = metric.trim().parse()?;
+            let metric = gateable(metric.trim().parse()?)?;
             return match verdict.trim() {
                 "unbounded" => Ok(Self { metric, demand: Demand::NotUnbounded }),
                 _ => Err(form()),
@@ -128,10 +133,18 @@ impl FromStr for Threshold {
             None => (Comparison::Below, value),
         };
         let (metric, statistic) = figure.trim().rsplit_once('.').ok_or_else(form)?;
-        let metric: Metric = metric.parse()?;
+        let metric = gateable(metric.parse()?)?;
         let statistic = statistic_from(statistic)?;
         let value = metric.unit().parse(value.trim())?;
         Ok(Self { metric, demand: Demand::Figure { statistic, comparison, value } })
+    }
+}
+
+/// Estimates of sampling are no measure to gate on: they differ from run to run.
+fn gateable(metric: Metric) -> Result<Metric, ThresholdError> {
+    match metric {
+        Metric::Live(_) => Err(ThresholdError::Live(metric)),
+        _ => Ok(metric),
     }
 }
 
@@ -188,6 +201,8 @@ mod tests {
             ("private.growth < 3", "is not an amount of memory"),
             ("fds.growth < 3B", "is not a count"),
             ("fds.growth > 3", "use < or <="),
+            ("live:Queue != unbounded", "set one on `private`"),
+            ("live:app::queue.growth < 3MB", "set one on `private`"),
         ] {
             let message = text.parse::<Threshold>().expect_err(text).to_string();
             assert!(message.contains(hint), "{text}: {message}");

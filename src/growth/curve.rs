@@ -3,6 +3,7 @@
 //! A curve is read from the records of one scenario and from nothing else. A number that a tick does not have
 //! makes no point: nothing is filled in.
 
+mod heap;
 mod peak;
 mod value;
 
@@ -204,6 +205,8 @@ impl<'a> Reader<'a> {
             Record::Detail(detail) => {
                 self.push(began, detail.at, detail.operations, value::of_detail(self.metric, detail));
             }
+            // Live heap bytes become curves where their owners are known.
+            Record::Stacks(_) | Record::Heap(_) | Record::Symbols(_) => {}
         }
     }
 

@@ -55,7 +55,7 @@ macro_rules! entries {
 }
 
 /// All functions that are stood before. A null name would not fit in here: the count is [`tidewatch_heap_entries`]'s.
-static ENTRIES: [Entry; 14] = entries! {
+static ENTRIES: [Entry; crate::order::FUNCTIONS] = entries! {
     c"malloc", entry::malloc, real::MALLOC;
     c"free", entry::free, real::FREE;
     c"calloc", entry::calloc, real::CALLOC;
@@ -82,4 +82,13 @@ pub unsafe extern "C" fn tidewatch_heap_entries(count: *mut usize) -> *const Ent
     // SAFETY: promised by the caller.
     unsafe { *count = ENTRIES.len() };
     ENTRIES.as_ptr()
+}
+
+/// Our functions, in the order of [`crate::order::NAMES`].
+pub fn ours() -> [usize; crate::order::FUNCTIONS] {
+    let mut ours = [0; crate::order::FUNCTIONS];
+    for (address, entry) in ours.iter_mut().zip(&ENTRIES) {
+        *address = entry.ours as usize;
+    }
+    ours
 }

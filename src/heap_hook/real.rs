@@ -6,6 +6,7 @@
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+use crate::order::FUNCTIONS;
 use crate::{sys, table};
 
 type Pointer = AtomicPtr<c_void>;
@@ -91,6 +92,20 @@ pub fn find() -> bool {
 pub fn find_attached() -> bool {
     IS_PRELOADED.store(false, Ordering::Relaxed);
     find()
+}
+
+/// Takes the functions as an injector has found them, without looking for any: no lock is waited for. Slots may lead here
+/// already, from before: the functions are the same then. One that was not found has no slot that leads here.
+pub fn take(found: &[u64; FUNCTIONS]) {
+    IS_PRELOADED.store(false, Ordering::Relaxed);
+    // `mmap` has two names and one pointer.
+    for (name, pointer) in &NAMES {
+        let which = crate::order::NAMES.iter().position(|known| *known == *name);
+        let address = which.and_then(|which| found.get(which).copied()).unwrap_or(0);
+        let address = if address == 0 { absent as *const () as usize } else { address as usize };
+        pointer.store(address as *mut c_void, Ordering::Release);
+    }
+    STATE.store(KNOWN, Ordering::Release);
 }
 
 /// A function that this C library does not have: an allocation that fails. No caller can have been linked with it.

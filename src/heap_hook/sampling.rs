@@ -31,13 +31,17 @@ pub struct Local {
     left: u64,
     /// The state of the generator; 0 before the first draw.
     random: u64,
-    /// The doublings of the interval that `left` was drawn with.
+    /// The doublings of the interval that `left` was drawn with, and from [`EPOCH_AT`] on the epoch.
     level: u64,
     /// Not 0 while this thread is inside the sampler, or in a signal handler on top of it.
     busy: u64,
 }
 
 const _: () = assert!(size_of::<Local>() == 32);
+
+/// Where the epoch stands in [`Local::level`].
+const EPOCH_AT: u32 = 8;
+const MAX_LEVEL_BITS: u64 = (1 << EPOCH_AT) - 1;
 
 /// Bytes until a thread looks again whether sampling was switched on.
 const REST: u64 = 1 << 20;
@@ -118,7 +122,7 @@ pub fn crossed(size: u64) -> Option<(&'static Table, u64)> {
             return None;
         }
     };
-    if local.random == 0 {
+    if local.random == 0 || local.level >> EPOCH_AT != state::epoch() {
         local.random = seed();
         draw(local, table);
         if local.left >= size {
@@ -126,7 +130,7 @@ pub fn crossed(size: u64) -> Option<(&'static Table, u64)> {
             return None;
         }
     }
-    let drawn = local.level;
+    let drawn = local.level & MAX_LEVEL_BITS;
     pace(table);
     draw(local, table);
     Some((table, drawn))
@@ -140,11 +144,12 @@ fn seed() -> u64 {
 }
 
 fn draw(local: &mut Local, table: &Table) {
-    local.level = table.header().level.load(Ordering::Relaxed);
+    let level = table.header().level.load(Ordering::Relaxed).min(MAX_LEVEL);
+    local.level = level | state::epoch() << EPOCH_AT;
     local.random = local.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
     // 53 bits, never 0.
     let uniform = ((mix(local.random) >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-    let interval = state::interval() << local.level.min(MAX_LEVEL);
+    let interval = state::interval() << level;
     local.left = (-logarithm(uniform) * interval as f64) as u64;
 }
 

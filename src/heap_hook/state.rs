@@ -34,6 +34,12 @@ static TABLE: AtomicUsize = AtomicUsize::new(0);
 static IS_DECIDED: AtomicBool = AtomicBool::new(false);
 static INTERVAL: AtomicU64 = AtomicU64::new(1);
 static SEED: AtomicU64 = AtomicU64::new(0);
+static EPOCH: AtomicU64 = AtomicU64::new(0);
+
+/// How often somebody has begun by [`attach`]. A count that a thread has drawn before is of another interval.
+pub fn epoch() -> u64 {
+    EPOCH.load(Ordering::Relaxed)
+}
 
 /// The mean number of bytes between samples, before doublings.
 pub fn interval() -> u64 {
@@ -254,12 +260,24 @@ pub fn stop() {
 
 /// Begins to record into a file that the caller made, empty. The file stays the caller's.
 pub fn attach(file: c_int, interval: u64) -> bool {
+    table().is_none() && sys::take_room(file, 0, TABLE_BYTES) && attach_roomy(file, interval)
+}
+
+/// The same with a file that has its room, and holds zeros.
+pub fn attach_roomy(file: c_int, interval: u64) -> bool {
     IS_DECIDED.store(true, Ordering::Release);
     if table().is_some() || interval == 0 {
         return false;
     }
-    let table = if sys::take_room(file, 0, TABLE_BYTES) { sys::map(file, TABLE_BYTES) } else { None };
+    let table = match TABLE.load(Ordering::Relaxed) {
+        0 => sys::map(file, TABLE_BYTES),
+        // The table of another time gives its place. A thread that is still about to write into it writes into this one.
+        // SAFETY: it was mapped by `begin_with` or here, and nothing else was since.
+        place => unsafe { sys::map_over(place, file, TABLE_BYTES) },
+    };
     table::clear_filter();
+    unwind::clear();
+    EPOCH.fetch_add(1, Ordering::Relaxed);
     ROOM.store(if table.is_some() { ALL } else { NONE }, Ordering::Release);
     table.and_then(|table| start(table, interval, sys::now() ^ sys::pid() << 40)).is_some()
 }

@@ -27,14 +27,19 @@ pub const RTLD_DEFAULT: *mut c_void = core::ptr::null_mut();
 
 /// `PROT_WRITE`.
 pub const PROT_WRITE: usize = 2;
-const PROT_READ_WRITE: usize = 3;
+/// `PROT_READ`.
+pub const PROT_READ: usize = 1;
+/// `PROT_READ | PROT_WRITE`.
+pub const PROT_READ_WRITE: usize = 3;
 const MAP_SHARED: usize = 1;
+const MAP_FIXED: usize = 0x10;
 /// `MAP_PRIVATE | MAP_ANONYMOUS`.
 pub const MAP_PRIVATE_ANONYMOUS: usize = 0x22;
 
 const SYS_OPEN: usize = 2;
 const SYS_CLOSE: usize = 3;
 const SYS_MMAP: usize = 9;
+const SYS_MPROTECT: usize = 10;
 const SYS_MUNMAP: usize = 11;
 const SYS_RT_SIGPROCMASK: usize = 14;
 const SYS_MADVISE: usize = 28;
@@ -165,6 +170,23 @@ pub fn map(file: c_int, bytes: usize) -> Option<usize> {
     // SAFETY: new memory at an address of the kernel's choice.
     let place = unsafe { call(SYS_MMAP, [0, bytes, PROT_READ_WRITE, MAP_SHARED, file as usize, 0]) };
     (place >= 0).then_some(place as usize)
+}
+
+/// The same at the place of another such mapping, which goes away.
+///
+/// # Safety
+///
+/// So many bytes are mapped there, and are ours.
+pub unsafe fn map_over(place: usize, file: c_int, bytes: usize) -> Option<usize> {
+    // SAFETY: promised by the caller.
+    let placed = unsafe { call(SYS_MMAP, [place, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, file as usize, 0]) };
+    (placed >= 0).then_some(placed as usize)
+}
+
+/// Changes what may be done with pages.
+pub fn protect(begin: usize, bytes: usize, how: usize) -> bool {
+    // SAFETY: the caller names pages of a module's data, and puts them back.
+    unsafe { call(SYS_MPROTECT, [begin, bytes, how, 0, 0, 0]) >= 0 }
 }
 
 /// Closes a file of ours.

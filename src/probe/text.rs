@@ -17,7 +17,7 @@ pub(super) fn clean(raw: &[u8]) -> String {
 }
 
 /// Control characters, and those that turn the direction of the text around them.
-fn hides(c: char) -> bool {
+pub(super) fn hides(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -1,6 +1,7 @@
 //! Stories of recordings: round trips, cuts, thinning, and files that are refused.
 
 mod any;
+mod any_heap;
 
 use std::fs;
 use std::path::Path;

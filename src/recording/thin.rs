@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use crate::sample::{Detail, Event, Moment, Process, Record, Sample};
+use crate::sample::{Event, Moment, Process, Record, Sample};
 
 /// Figures of a sample that must keep their extremes.
 const FIGURES: usize = 11;
@@ -22,6 +22,13 @@ pub(super) struct Pass {
     pub window_us: u64,
     /// What may go beside samples and details.
     pub events: ShortLived,
+}
+
+/// Looks of which a span keeps the first and the last.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Detail,
+    Heap,
 }
 
 /// What becomes of processes that came and went within the older part.
@@ -59,7 +66,7 @@ pub(super) struct Thinner {
     span: Option<(u64, u64)>,
     extremes: [Extremes; FIGURES],
     candidates: Vec<usize>,
-    last_detail: Option<usize>,
+    last_looks: [Option<usize>; 2],
     appeared: HashMap<Process, usize>,
 }
 
@@ -83,7 +90,7 @@ impl Thinner {
             span: None,
             extremes: [Extremes::default(); FIGURES],
             candidates: Vec::new(),
-            last_detail: None,
+            last_looks: [None; 2],
             appeared: HashMap::new(),
         }
     }
@@ -106,7 +113,10 @@ impl Thinner {
                     extremes.see(value, index);
                 }
             }
-            Record::Detail(detail) => self.see_detail(detail, index),
+            Record::Detail(detail) => self.see_look(detail.at, Kind::Detail, index),
+            Record::Heap(look) => self.see_look(look.at, Kind::Heap, index),
+            // Numbers and names that any later look may need.
+            Record::Stacks(_) | Record::Symbols(_) => {}
             Record::Event { event, .. } => self.see_event(event, index),
         }
         true
@@ -118,15 +128,16 @@ impl Thinner {
         Decision { keep: self.keep, dropped: self.dropped, dropped_before: self.dropped_before, until: self.until }
     }
 
-    fn see_detail(&mut self, detail: &Detail, index: usize) {
-        self.enter_span(detail.at);
+    fn see_look(&mut self, at: Moment, kind: Kind, index: usize) {
+        self.enter_span(at);
         // The first of a span has none before it and stays; of the rest each gives way to the next.
-        match self.last_detail {
-            None => self.last_detail = Some(usize::MAX),
-            Some(usize::MAX) => self.last_detail = Some(index),
+        let last = &mut self.last_looks[kind as usize];
+        match *last {
+            None => *last = Some(usize::MAX),
+            Some(usize::MAX) => *last = Some(index),
             Some(former) => {
                 self.keep[former] = false;
-                self.last_detail = Some(index);
+                *last = Some(index);
             }
         }
     }
@@ -167,7 +178,7 @@ impl Thinner {
             self.keep[index] = false;
             self.dropped += 1;
         }
-        self.last_detail = None;
+        self.last_looks = [None; 2];
     }
 }
 
@@ -203,7 +214,7 @@ fn figures(sample: &Sample) -> [Option<u64>; FIGURES] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Border, Mark, Phase};
+    use crate::sample::{Border, CallStacks, Detail, HeapLook, Mark, Phase, Symbols};
 
     fn sample(at: u64, anonymous: u64) -> Record {
         Record::Sample(Sample { at: Moment(at), anonymous: Some(anonymous), ..Sample::default() })
@@ -251,6 +262,16 @@ mod tests {
         let detail = |at| Record::Detail(Box::new(Detail { at: Moment(at), ..Detail::default() }));
         let records = [detail(0), detail(1), detail(2), detail(3), detail(1_000)];
         assert_eq!(decide(&records, pass(1, ShortLived::Keep)).keep, [true, false, false, true, true]);
+    }
+
+    #[test]
+    fn looks_at_the_heap_are_thinned_apart_and_names_stay() {
+        let detail = |at| Record::Detail(Box::new(Detail { at: Moment(at), ..Detail::default() }));
+        let heap = |at| Record::Heap(Box::new(HeapLook { at: Moment(at), ..HeapLook::default() }));
+        let stacks = |at| Record::Stacks(Box::new(CallStacks { at: Moment(at), ..CallStacks::default() }));
+        let symbols = Record::Symbols(Box::new(Symbols { at: Moment(4), ..Symbols::default() }));
+        let records = [heap(0), detail(1), heap(1), stacks(2), heap(2), detail(3), stacks(3), symbols];
+        assert_eq!(decide(&records, pass(1, ShortLived::Keep)).keep, [true, true, false, true, true, true, true, true]);
     }
 
     #[test]

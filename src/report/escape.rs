@@ -89,7 +89,7 @@ pub fn markdown_code(text: &str) -> String {
 }
 
 /// Characters that control a terminal, turn the direction of text, or cannot be seen.
-fn is_treacherous(c: char) -> bool {
+pub(super) fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

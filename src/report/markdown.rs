@@ -4,6 +4,7 @@
 //! met, what the run could not see, and how to do it again. Texts of the target are escaped; nothing in them
 //! becomes a link, a heading or a cell.
 
+mod owners;
 mod sections;
 mod tables;
 
@@ -16,6 +17,7 @@ pub(super) fn text(report: &Report) -> String {
     let mut out = Document::default();
     head(&mut out, report);
     sections::findings(&mut out, report);
+    owners::owners(&mut out, report);
     tables::equations(&mut out, report);
     tables::rates(&mut out, report);
     tables::limits(&mut out, report);

@@ -7,10 +7,13 @@
 pub mod chart;
 mod equation;
 pub mod escape;
+pub mod heap;
+mod heap_files;
 pub mod judged;
 mod limits;
 mod markdown;
 mod more;
+mod owners;
 pub mod picture;
 pub mod projection;
 pub mod sparkline;
@@ -34,7 +37,7 @@ use crate::recording::{self, Recording, RecordingError};
 pub use limits::LimitTime;
 pub use summary::{Outcome, Summary};
 pub use table::ColorMode;
-pub use write::{ReportError, Written};
+pub use write::{HeapFiles, ReportError, Written};
 
 /// A recording with everything that follows from it.
 #[derive(Clone, Debug)]
@@ -86,8 +89,8 @@ impl Report {
         markdown::text(self)
     }
 
-    /// Writes `summary.json`, `growth.svg`, `growth.png` and `report.md` into a folder: each whole or not at all,
-    /// and the same bytes from the same recording.
+    /// Writes `summary.json`, `growth.svg`, `growth.png` and `report.md` into a folder, and `heap.folded`, `heap.pprof` and
+    /// `heap.svg` where the heap was sampled: each whole or not at all, and the same bytes from the same recording.
     pub fn write(&self, folder: &Path) -> Result<Written, ReportError> {
         write::all(self, folder)
     }

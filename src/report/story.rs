@@ -1,7 +1,7 @@
 //! What every report says first: one line of verdict, then whoever is to blame, most urgent first.
 
 use super::{Report, more, words};
-use crate::attribution::{Findings, Row, ScenarioFinding, UNATTRIBUTED};
+use crate::attribution::{Findings, RETAINED, Row, ScenarioFinding, UNATTRIBUTED};
 use crate::exit::ExitCode;
 use crate::gate::{Check, Gate, Standing};
 use crate::growth::{Growth, Verdict};
@@ -30,11 +30,15 @@ pub(super) struct Crossing<'a> {
 }
 
 impl Crossing<'_> {
+    /// How much of the growth is the suspect's.
+    fn amount(&self) -> f64 {
+        self.row.map_or_else(|| self.growth.growth(), |row| row.growth)
+    }
+
     /// What, how much and where, in one line.
     pub fn sentence(&self) -> String {
-        let amount = self.row.map_or_else(|| self.growth.growth(), |row| row.growth);
         let per_op = self.row.map_or(self.growth.per_op, |row| row.per_op);
-        format!("{}: {}", self.finding.plan.name, words::growth(self.growth, amount, per_op))
+        format!("{}: {}", self.finding.plan.name, words::growth(self.growth, self.amount(), per_op))
     }
 
     /// What speaks for the owner; where nothing does, what the judge says.
@@ -81,7 +85,7 @@ pub(super) fn suspects<'a>(findings: &'a Findings, gate: &'a Gate) -> Vec<Suspec
             add(&mut suspects, &row.subsystem, (row.priority, row.source.clone()), crossing);
         }
     }
-    suspects.iter_mut().for_each(fold_peaks);
+    fold_peaks(&mut suspects);
     suspects.sort_by_key(|suspect| (suspect.priority.is_none(), suspect.priority));
     suspects
 }
@@ -96,23 +100,34 @@ pub(super) fn is_echo(finding: &ScenarioFinding, growth: &Growth) -> bool {
     }
 }
 
-/// Puts the peaks that are echoes to the retained growth behind them.
-fn fold_peaks(suspect: &mut Suspect<'_>) {
-    let (echoes, mut own): (Vec<Crossing<'_>>, Vec<Crossing<'_>>) =
-        std::mem::take(&mut suspect.crossings).into_iter().partition(|c| is_echo(c.finding, c.growth));
-    for echo in echoes {
-        let behind = own
+/// Puts the peaks that are echoes to the retained growth behind them, whoever owns most of it.
+fn fold_peaks(suspects: &mut Vec<Suspect<'_>>) {
+    let mut echoes = Vec::new();
+    for suspect in suspects.iter_mut() {
+        let crossings = std::mem::take(&mut suspect.crossings);
+        let (echo, own): (Vec<_>, Vec<_>) = crossings.into_iter().partition(|c| is_echo(c.finding, c.growth));
+        suspect.crossings = own;
+        echoes.extend(echo.into_iter().map(|echo| (suspect.subsystem.clone(), echo)));
+    }
+    for (whose, echo) in echoes {
+        let behind = suspects
             .iter_mut()
-            .find(|c| c.growth.metric == Metric::Private && c.finding.plan.name == echo.finding.plan.name);
+            .flat_map(|suspect| &mut suspect.crossings)
+            .filter(|c| c.growth.metric == Metric::Private && c.finding.plan.name == echo.finding.plan.name)
+            .max_by(|a, b| a.amount().total_cmp(&b.amount()));
         match behind {
             Some(crossing) => {
                 crossing.peak = Some(echo.growth);
                 crossing.checks.extend(echo.checks);
             }
-            None => own.push(echo),
+            None => {
+                if let Some(suspect) = suspects.iter_mut().find(|suspect| suspect.subsystem == whose) {
+                    suspect.crossings.push(echo);
+                }
+            }
         }
     }
-    suspect.crossings = own;
+    suspects.retain(|suspect| !suspect.crossings.is_empty());
 }
 
 /// The thresholds that the run could not decide: those with the same reason together.
@@ -194,7 +209,9 @@ pub(super) const fn outcome(exit: ExitCode) -> &'static str {
 pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String {
     let undecided = gate.checks.iter().filter(|check| check.standing == Standing::Undecided).count();
     match gate.exit {
-        ExitCode::Crossed => crossed(findings, gate, Tense::Present).unwrap_or_else(|| "a threshold is crossed".into()),
+        ExitCode::Crossed => {
+            crossed(plan, findings, gate, Tense::Present).unwrap_or_else(|| "a threshold is crossed".into())
+        }
         ExitCode::Inconclusive => {
             format!("the run could not decide {} of {}", undecided, words::counted(gate.checks.len(), "threshold"))
         }
@@ -210,7 +227,7 @@ pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String 
         ExitCode::Interrupted | ExitCode::Target | ExitCode::Usage => {
             let problem = ended(findings).or_else(|| gate.problems.first().cloned());
             let problem = problem.unwrap_or_else(|| "the run could not be finished".into());
-            match crossed(findings, gate, Tense::Past) {
+            match crossed(plan, findings, gate, Tense::Past) {
                 Some(crossed) => format!("{problem}; until then {crossed}"),
                 None => problem,
             }
@@ -228,6 +245,16 @@ fn ended(findings: &Findings) -> Option<String> {
     Some(format!("the target {} during {}", words::ending(ending), first.plan.name))
 }
 
+/// Whether a suspect is a function that holds live heap, and no subsystem of the file.
+fn is_function(plan: &Plan, suspect: &Suspect<'_>) -> bool {
+    plan.subsystem(&suspect.subsystem).is_none()
+        && suspect
+            .crossings
+            .iter()
+            .filter_map(|crossing| crossing.finding.heap.as_ref())
+            .any(|heap| heap.owners.iter().any(|owner| owner.name == suspect.subsystem))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tense {
     Present,
@@ -235,7 +262,7 @@ enum Tense {
 }
 
 /// Who crossed thresholds, in one clause; none when nobody did.
-fn crossed(findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
+fn crossed(plan: &Plan, findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
     let grows = |one: bool| match (tense, one) {
         (Tense::Past, _) => "grew",
         (Tense::Present, true) => "grows",
@@ -243,7 +270,13 @@ fn crossed(findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
     };
     let suspects = suspects(findings, gate);
     let endless = |suspect: &&Suspect<'_>| suspect.crossings.iter().any(|c| c.growth.verdict == Verdict::Unbounded);
-    let named = suspects.iter().filter(endless).filter(|suspect| suspect.subsystem != UNATTRIBUTED).count();
+    let is_owner = |suspect: &&Suspect<'_>| ![UNATTRIBUTED, RETAINED].contains(&suspect.subsystem.as_str());
+    let owners: Vec<&Suspect<'_>> = suspects.iter().filter(endless).filter(is_owner).collect();
+    let named = owners.len();
+    // A function that the heap names is no subsystem of the file.
+    let declared = owners.iter().all(|owner| !is_function(plan, owner));
+    let noun = if declared { "subsystem" } else { "owner" };
+    let retained = suspects.iter().filter(endless).any(|suspect| suspect.subsystem == RETAINED);
     let mut nouns: Vec<String> = Vec::new();
     let nobodys = suspects.iter().filter(|suspect| suspect.subsystem == UNATTRIBUTED);
     for crossing in nobodys.flat_map(|suspect| &suspect.crossings) {
@@ -254,16 +287,23 @@ fn crossed(findings: &Findings, gate: &Gate, tense: Tense) -> Option<String> {
     }
     let subsystems = match named {
         0 => None,
-        _ => Some(format!("{} {} without end", words::counted(named, "subsystem"), grows(named == 1))),
+        _ => Some(format!("{} {} without end", words::counted(named, noun), grows(named == 1))),
     };
     let unclaimed = (!nouns.is_empty()).then(|| {
         let verb = grows(matches!(nouns.as_slice(), [one] if one.ends_with("memory")));
         format!("{} {verb} without end{}", words::listed(&nouns), if named > 0 { ", owner not known" } else { "" })
     });
-    match (subsystems, unclaimed) {
-        (Some(named), Some(rest)) => Some(format!("{named}; besides, {rest}")),
-        (Some(clause), None) | (None, Some(clause)) => Some(clause),
-        (None, None) => match gate.checks.iter().filter(|check| check.standing == Standing::Crossed).count() {
+    let kept = retained.then(|| {
+        format!(
+            "private memory {} without end, {RETAINED}: freed by the program, not given back, and no leak",
+            grows(true)
+        )
+    });
+    let clauses: Vec<String> = [subsystems, unclaimed, kept].into_iter().flatten().collect();
+    match clauses.as_slice() {
+        [first, rest @ ..] if !rest.is_empty() => Some(format!("{first}; besides, {}", rest.join(", and "))),
+        [clause] => Some(clause.clone()),
+        _ => match gate.checks.iter().filter(|check| check.standing == Standing::Crossed).count() {
             0 => None,
             crossed => {
                 let verb = match (tense, crossed) {

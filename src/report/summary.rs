@@ -1,10 +1,13 @@
 //! `summary.json`: what came out, for machines. The form is `tidewatch-summary/1`; `docs/summary.schema.json`
 //! describes it. Fields are only ever added to it.
 
+mod heap;
+
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+pub use self::heap::HeapSummary;
 use super::limits::LimitTime;
 use super::{Report, story};
 use crate::attribution::{Row, ScenarioFinding};
@@ -51,6 +54,8 @@ pub struct Summary {
     pub time_to_limit: Vec<LimitTime>,
     /// Numbers that could not be read, with the reason.
     pub missing: BTreeMap<Metric, String>,
+    /// Why the heap of a process was not sampled though that was asked for.
+    pub no_heap: Vec<String>,
     /// What the reader of the recording had to drop or repair.
     pub remarks: Vec<String>,
     /// What watching cost; null when the recording was not finished.
@@ -131,6 +136,8 @@ pub struct Scenario {
     pub tally: Tally,
     /// How the target ended, when it ended under the scenario.
     pub ending: Option<Ending>,
+    /// Whose live heap bytes grew; null where the heap was not sampled.
+    pub heap: Option<HeapSummary>,
 }
 
 /// The verdict on one metric.
@@ -286,7 +293,7 @@ impl From<&Overhead> for OverheadSummary {
 }
 
 /// JSON has no infinity and no NaN; what is none is null, not zero.
-fn finite<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn finite<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     value.is_finite().then_some(*value).serialize(serializer)
 }
 
@@ -314,6 +321,7 @@ impl Summary {
             problems: gate.problems.clone(),
             time_to_limit: super::limits::of(recording, findings),
             missing: findings.missing.clone(),
+            no_heap: findings.no_heap.clone(),
             remarks: recording.remarks.clone(),
             overhead: recording.footer.as_ref().map(|footer| (&footer.overhead).into()),
         }
@@ -348,10 +356,11 @@ fn scenario(finding: &ScenarioFinding) -> Scenario {
         stop: finding.stop.clone(),
         tally: finding.tally.clone(),
         ending: finding.ending.clone(),
+        heap: finding.heap.as_ref().map(|heap| HeapSummary::of(finding, heap)),
     }
 }
 
-fn judgement(finding: &ScenarioFinding, growth: &Growth) -> Judgement {
+pub(super) fn judgement(finding: &ScenarioFinding, growth: &Growth) -> Judgement {
     Judgement {
         metric: growth.metric.clone(),
         unit: growth.metric.unit(),
@@ -371,7 +380,7 @@ fn judgement(finding: &ScenarioFinding, growth: &Growth) -> Judgement {
     }
 }
 
-fn is_finite(estimate: &Estimate) -> bool {
+pub(super) fn is_finite(estimate: &Estimate) -> bool {
     estimate.value.is_finite() && estimate.low.is_finite() && estimate.high.is_finite()
 }
 

@@ -6,6 +6,7 @@
 mod figures;
 pub(super) mod layout;
 mod notes;
+mod owners;
 
 pub(super) use self::figures::{Units, interesting};
 pub(super) use self::notes::{
@@ -29,6 +30,7 @@ pub(super) fn text(report: &Report, colour: ColorMode, width: usize, files: Opti
     suspects(&mut page, report, &times);
     undecided(&mut page, report);
     figures::curves(&mut page, report);
+    owners::owners(&mut page, report);
     figures::ledgers(&mut page, report);
     notes::endings(&mut page, report);
     notes::answers(&mut page, report);

@@ -1,6 +1,7 @@
 //! Reports of made-up runs, as they are shown.
 
 mod fixtures;
+mod heap;
 
 use fixtures::{Book, Expected, Level, MIB, RATES, quiet, scenario, subsystem};
 
@@ -157,7 +158,7 @@ fn texts_of_the_target_stay_texts() {
 
 #[test]
 fn the_text_fits_the_terminal() {
-    for recording in [leaking(), clean(), inconclusive(), killed(), watched()] {
+    for recording in [leaking(), clean(), inconclusive(), killed(), watched(), heap::held(), heap::attached()] {
         let (_, text) = shown(recording);
         for line in text.lines() {
             assert!(console::measure_text_width(line) <= 100, "{line}");
@@ -171,7 +172,8 @@ fn summaries_fit_their_schema() {
     let schema = jsonschema::validator_for(&schema).expect("the schema is a schema");
     let mut cut = Book::new(Mode::Check, plan(Vec::new()));
     cut.target_begins();
-    for recording in [leaking(), clean(), inconclusive(), killed(), watched(), cut.cut()] {
+    let heaps = [heap::held(), heap::attached()];
+    for recording in [leaking(), clean(), inconclusive(), killed(), watched(), cut.cut()].into_iter().chain(heaps) {
         let report = Report::of(recording);
         let value = serde_json::to_value(report.summary()).expect("JSON");
         let errors: Vec<String> = schema.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();

@@ -60,6 +60,15 @@ pub(super) fn interval(unit: Unit, estimate: Estimate) -> String {
     format!("{} ({} to {})", unit.show(estimate.value), unit.show(estimate.low), unit.show(estimate.high))
 }
 
+/// `(500 to 530 B)`: the unit once where both ends have the same.
+pub(super) fn ends(unit: Unit, rate: Estimate) -> String {
+    let (low, high) = (unit.show(rate.low), unit.show(rate.high));
+    match (low.split_once(' '), high.split_once(' ')) {
+        (Some((number, same)), Some((_, other))) if same == other => format!("({number} to {high})"),
+        _ => format!("({low} to {high})"),
+    }
+}
+
 /// `3 scenarios`, `1 scenario`.
 pub(super) fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::chart::{self, ChartError, Format};
+use super::heap::{Profile, write_flame_graph, write_folded, write_pprof};
+use super::heap_files::HeapGrowth;
 use super::{Report, picture, story};
 
 /// Where the files of a report are.
@@ -18,6 +20,19 @@ pub struct Written {
     pub png: PathBuf,
     /// `report.md`.
     pub markdown: PathBuf,
+    /// The growth of the live heap, where it was sampled.
+    pub heap: Option<HeapFiles>,
+}
+
+/// Where growth by call stack is, for other programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeapFiles {
+    /// `heap.folded`.
+    pub folded: PathBuf,
+    /// `heap.pprof`.
+    pub pprof: PathBuf,
+    /// `heap.svg`.
+    pub svg: PathBuf,
 }
 
 /// Why a report could not be made.
@@ -43,6 +58,7 @@ pub(super) fn all(report: &Report, folder: &Path) -> Result<Written, ReportError
         svg: folder.join("growth.svg"),
         png: folder.join("growth.png"),
         markdown: folder.join("report.md"),
+        heap: heap(report, folder)?,
     };
     let Report { recording, findings, gate } = report;
     let headline = story::headline(&recording.header.plan, findings, gate);
@@ -52,6 +68,26 @@ pub(super) fn all(report: &Report, folder: &Path) -> Result<Written, ReportError
     put(&written.png, |place| Ok(chart::draw(place, Format::Png, &chart)?))?;
     put(&written.markdown, |place| Ok(fs::write(place, report.markdown())?))?;
     Ok(written)
+}
+
+/// Writes growth by call stack, where the heap was sampled.
+fn heap(report: &Report, folder: &Path) -> Result<Option<HeapFiles>, ReportError> {
+    let Some(growth) = HeapGrowth::of(report) else { return Ok(None) };
+    let HeapGrowth { stacks, modules, interval_bytes, time_ns, duration_ns, title, subtitle } = &growth;
+    let files = HeapFiles {
+        folded: folder.join("heap.folded"),
+        pprof: folder.join("heap.pprof"),
+        svg: folder.join("heap.svg"),
+    };
+    let profile = Profile { modules, interval_bytes: *interval_bytes, time_ns: *time_ns, duration_ns: *duration_ns };
+    put(&files.folded, |place| Ok(write_folded(stacks, create(place)?)?))?;
+    put(&files.pprof, |place| Ok(write_pprof(stacks, &profile, create(place)?)?))?;
+    put(&files.svg, |place| Ok(write_flame_graph(stacks, title, subtitle, create(place)?)?))?;
+    Ok(Some(files))
+}
+
+fn create(place: &Path) -> io::Result<io::BufWriter<fs::File>> {
+    fs::File::create(place).map(io::BufWriter::new)
 }
 
 /// What stands in the way of one file.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, Process};
+use super::{HeapEntry, Metric, Process};
 
 /// Something that happened during a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,25 @@ pub enum Event {
         process: Process,
         /// Which runtime.
         runtime: Runtime,
+    },
+    /// The heap of a process is sampled by call stack from here on.
+    HeapBegins {
+        /// Which process.
+        process: Process,
+        /// How the sampler came into it.
+        entry: HeapEntry,
+        /// The mean number of bytes between two samples.
+        interval_bytes: u64,
+        /// How long a thread of the target was stopped for it, in microseconds, where one was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pause_us: Option<u64>,
+    },
+    /// The heap of a process is not sampled, though that was asked for.
+    NoHeap {
+        /// Which process.
+        process: Process,
+        /// Why, and what to do instead, for a person.
+        reason: String,
     },
     /// The peak (VmHWM) of the tree was set back to its present size.
     PeakReset,

@@ -106,6 +106,8 @@ pub enum Metric {
     FdsOf(FdKind),
     /// A number that the target exports.
     Gauge(String),
+    /// Live heap bytes of one owner, where the heap is sampled by call stack.
+    Live(String),
     /// A number of the target's cgroup: current, anon, file, kernel or sock.
     Cgroup(String),
 }
@@ -151,6 +153,7 @@ impl Metric {
             | Self::Heap
             | Self::Stack
             | Self::File
+            | Self::Live(_)
             | Self::Cgroup(_) => Unit::Bytes,
             Self::Fds
             | Self::Threads
@@ -181,6 +184,7 @@ impl Metric {
             Self::File => "mapped files".into(),
             Self::FdsOf(kind) => format!("{} descriptors", kind.name()),
             Self::Gauge(name) => format!("gauge {name}"),
+            Self::Live(name) => format!("live heap of {name}"),
             Self::Cgroup(name) => format!("cgroup {name} memory"),
         }
     }
@@ -191,6 +195,7 @@ impl fmt::Display for Metric {
         match self {
             Self::FdsOf(kind) => write!(f, "fds:{}", kind.name()),
             Self::Gauge(name) => write!(f, "gauge:{name}"),
+            Self::Live(name) => write!(f, "live:{name}"),
             Self::Cgroup(name) => write!(f, "cgroup:{name}"),
             plain => {
                 let name = PLAIN.iter().find(|(_, metric)| metric == plain).map_or("?", |(name, _)| name);
@@ -220,6 +225,7 @@ impl FromStr for Metric {
                         unknown(nearest(name, FdKind::ALL.map(FdKind::name)).map(|n| format!("fds:{n}")))
                     })
                 }
+                "live" if !name.is_empty() => Ok(Self::Live(name.to_owned())),
                 "gauge" if !name.is_empty() => Ok(Self::Gauge(name.to_owned())),
                 "cgroup" if CGROUP_NUMBERS.contains(&name) => Ok(Self::Cgroup(name.to_owned())),
                 "cgroup" => Err(unknown(nearest(name, CGROUP_NUMBERS).map(|n| format!("cgroup:{n}")))),
@@ -252,7 +258,12 @@ mod tests {
 
     #[test]
     fn every_metric_reads_back_from_its_name() {
-        let special = [Metric::FdsOf(FdKind::Tcp), Metric::Gauge("a.b:c".into()), Metric::Cgroup("sock".into())];
+        let special = [
+            Metric::FdsOf(FdKind::Tcp),
+            Metric::Gauge("a.b:c".into()),
+            Metric::Live("a::b".into()),
+            Metric::Cgroup("sock".into()),
+        ];
         for metric in PLAIN.iter().map(|(_, metric)| metric.clone()).chain(special) {
             assert_eq!(metric.to_string().parse(), Ok(metric));
         }

@@ -5,6 +5,7 @@
 //! not is told once, as an [`Event::Missing`].
 
 mod event;
+mod heap;
 mod metric;
 mod plan;
 mod process;
@@ -15,6 +16,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use event::{Ending, Event, How, Runtime, Stop};
+pub use heap::{
+    AllocatorFigures, CallStack, CallStacks, CodeAddress, Frame, HeapCoverage, HeapEntry, HeapKind, HeapLive, HeapLook,
+    HeapSampling, Module, Symbol, Symbols,
+};
 pub use metric::{FdKind, Metric, MetricError};
 pub use plan::{
     BeforeSettle, Effort, Inconclusive, LoadPlan, MemorySource, OperationsFrom, PAST_CAP, Plan, Priority,
@@ -324,6 +329,12 @@ pub enum Record {
     Detail(Box<Detail>),
     /// A border.
     Mark(Mark),
+    /// Call stacks seen for the first time.
+    Stacks(Box<CallStacks>),
+    /// What is alive at them.
+    Heap(Box<HeapLook>),
+    /// Names of their functions.
+    Symbols(Box<Symbols>),
     /// Something that happened.
     Event {
         /// When.
@@ -341,6 +352,9 @@ impl Record {
             Self::Sample(sample) => sample.at,
             Self::Detail(detail) => detail.at,
             Self::Mark(mark) => mark.at,
+            Self::Stacks(stacks) => stacks.at,
+            Self::Heap(look) => look.at,
+            Self::Symbols(symbols) => symbols.at,
             Self::Event { at, .. } => *at,
         }
     }

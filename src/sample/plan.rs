@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::HeapSampling;
 use crate::units::{Rate, Unit};
 
 /// What was asked of a run, by a scenario file or by the command line. Texts of the user's file appear as
@@ -28,6 +29,9 @@ pub struct Plan {
     /// How sure a scenario has to be before it ends.
     #[serde(skip_serializing_if = "is_default")]
     pub effort: Effort,
+    /// Whether the heap is sampled by call stack.
+    #[serde(skip_serializing_if = "is_default")]
+    pub heap: HeapSampling,
     /// The longest that all scenarios together may take, in seconds, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_time_s: Option<f64>,

@@ -35,6 +35,8 @@ pub struct Script {
     pub scenarios: Vec<Scenario>,
     /// Hosts other than this machine that the file allows by name.
     pub allow_remote: Vec<String>,
+    /// The mean number of bytes between two samples of the heap, where the command line says it.
+    pub heap_interval_bytes: Option<u64>,
     /// Values for the templates that hold for the whole run; the ready pattern adds its captures.
     pub fixed: Fixed,
     /// Every threshold with the place where it stands: the gate reads the expressions.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{Mutex, watch};
 
 use super::gauges::Gauges;
+use super::heap::TargetHeap;
 use super::recorder::Recorder;
 use super::sampler::{Look, Peak, Sampler};
 use super::subject::Subject;
@@ -22,6 +23,8 @@ pub struct Conductor<'a> {
     pub recorder: &'a Recorder,
     pub sampler: &'a Sampler,
     pub subject: &'a Subject,
+    /// Its heap, where that is sampled.
+    pub heap: Option<&'a TargetHeap>,
     pub counters: Arc<Counters>,
     pub gauges: &'a Mutex<Gauges>,
     pub plan: &'a ScenarioPlan,
@@ -39,7 +42,7 @@ pub struct Conductor<'a> {
 }
 
 impl Conductor<'_> {
-    /// Takes a closer look, gauges first.
+    /// Takes a closer look, gauges first, the heap last.
     pub async fn look(&self, look: Look, peak: Peak) {
         let told = {
             let mut gauges = self.gauges.lock().await;
@@ -50,7 +53,10 @@ impl Conductor<'_> {
             };
             told
         };
-        self.sampler.look(look, peak, told).await;
+        let living = self.sampler.look(look, peak, told).await;
+        if let Some(heap) = self.heap {
+            heap.look(look, living, self.operations()).await;
+        }
     }
 
     /// The verdict of every gated metric that was seen.

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use super::build::build;
 use super::conductor::Conductor;
 use super::gauges::{Gauges, render_once};
+use super::heap::TargetHeap;
 use super::ready::{free_port, until_ready};
 use super::sampler::{Look, Peak, Sampler, Settings};
 use super::subject::Subject;
@@ -21,6 +22,7 @@ use crate::recording::Overhead;
 use crate::sample::{Border, Ending, Event, MemorySource, Metric, Process, Shape, Stop, Tally};
 use crate::scenario::drivers::StdioChannel;
 use crate::scenario::engine::{self, Counters, Surroundings};
+use crate::scenario::script::heap_interval_bytes;
 use crate::scenario::template::{Fixed, Template};
 use crate::scenario::{Opening, Origin, Port, Restart, Scenario, Script, Work};
 use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
@@ -34,6 +36,8 @@ const SHORTEST_SECRET: usize = 4;
 /// A target that is up, with what its start told.
 struct Up {
     subject: Subject,
+    /// Its heap, where that is sampled.
+    heap: Option<TargetHeap>,
     fixed: Fixed,
     stdio: Option<StdioChannel>,
 }
@@ -85,7 +89,7 @@ impl Session<'_> {
                 },
             };
             if self.is_interrupted() {
-                self.release(target.subject).await;
+                self.let_go(target).await;
                 break;
             }
             let next = match self.scenario(script, scenario, &target, bound, &mut time_driven).await {
@@ -98,18 +102,22 @@ impl Session<'_> {
             let stays = script.target.restart == Restart::Never && index + 1 < script.scenarios.len();
             match next {
                 Next::Goes if stays => up = Some(target),
-                Next::Goes => self.release(target.subject).await,
+                Next::Goes => self.let_go(target).await,
                 Next::Over => {
-                    self.release(target.subject).await;
+                    self.let_go(target).await;
                     break;
                 }
             }
         }
         // A target that was to stay for scenarios for which there was no time.
         if let Some(target) = up {
-            self.release(target.subject).await;
+            self.let_go(target).await;
         }
         Ok(())
+    }
+
+    async fn let_go(&self, target: Up) {
+        self.release(target.subject, target.heap).await;
     }
 
     async fn build(&self, script: &Script) -> Result<(), SessionError> {
@@ -125,15 +133,21 @@ impl Session<'_> {
         if script.target.port == Port::Free {
             fixed.captures.insert("port".into(), free_port()?.to_string());
         }
-        let (mut subject, command) = match &script.target.origin {
+        let interval_bytes = heap_interval_bytes(script, scenario);
+        let running = || self.heap.as_ref().map(|all| TargetHeap::running(all, interval_bytes));
+        let (mut subject, command, heap) = match &script.target.origin {
             Origin::Launch(argv) => {
-                let spec = self.launch_spec(script, scenario, argv, &fixed, index)?;
+                let mut spec = self.launch_spec(script, scenario, argv, &fixed, index)?;
+                let heap = self
+                    .heap
+                    .as_ref()
+                    .map(|all| TargetHeap::launching(all, &self.request.folder, index + 1, interval_bytes, &mut spec));
                 let mut command = spec.argv.clone();
                 command.iter_mut().for_each(|word| redact(word, &fixed.env));
-                (Subject::launch(&spec)?, command)
+                (Subject::launch(&spec)?, command, heap)
             }
-            Origin::AttachPid(pid) => attach(&Selector::Pid(*pid))?,
-            Origin::AttachName(name) => attach(&Selector::Name(name.clone()))?,
+            Origin::AttachPid(pid) => attach(&Selector::Pid(*pid), running)?,
+            Origin::AttachName(name) => attach(&Selector::Name(name.clone()), running)?,
         };
         let ready = tokio::select! {
             ready = until_ready(&script.target.ready, &subject, &fixed) => ready,
@@ -156,7 +170,10 @@ impl Session<'_> {
             let fresh = matches!(subject, Subject::Launched(_));
             self.recorder.event(Event::TargetBegins { process, command: command.clone(), fresh });
         }
-        Ok(Up { subject, fixed, stdio })
+        if let Some(heap) = &heap {
+            heap.begin(&subject, &self.interrupted).await;
+        }
+        Ok(Up { subject, heap, fixed, stdio })
     }
 
     fn launch_spec(
@@ -248,6 +265,7 @@ impl Session<'_> {
             recorder: &self.recorder,
             sampler: &sampler,
             subject: &up.subject,
+            heap: up.heap.as_ref(),
             counters,
             gauges: &gauges,
             plan: &scenario.plan,
@@ -283,6 +301,7 @@ impl Session<'_> {
                 conductor.look(Look::Full, Peak::Keep).await;
             }
         }
+        self.tell_names().await;
         tally.first_of_kind.values_mut().for_each(|text| redact(text, &up.fixed.env));
         let operations = conductor.operations();
         self.recorder.mark(operations, Border::ScenarioEnds { scenario: name, stop: stop.clone(), tally });
@@ -314,10 +333,13 @@ fn redact(text: &mut String, secrets: &BTreeMap<String, String>) {
     }
 }
 
-fn attach(selector: &Selector) -> Result<(Subject, Vec<String>), SessionError> {
+fn attach(
+    selector: &Selector,
+    heap: impl FnOnce() -> Option<TargetHeap>,
+) -> Result<(Subject, Vec<String>, Option<TargetHeap>), SessionError> {
     let roots = find(selector, Many::Refuse)?;
     let command = roots.first().and_then(|root| command_line(*root).ok()).unwrap_or_default();
-    Ok((Subject::attach(&roots)?, command))
+    Ok((Subject::attach(&roots)?, command, heap()))
 }
 
 /// A target that stays for all scenarios must have its pipe from the start.

@@ -9,6 +9,7 @@ mod drive;
 pub mod effort;
 mod follower;
 mod gauges;
+mod heap;
 mod operations;
 mod pace;
 mod ready;
@@ -23,17 +24,18 @@ mod watching;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::probe::ProbeError;
 use crate::recording::{Footer, Overhead, RecordingError, SizeBound, Writer};
-use crate::sample::{Ending, Event, Phase, Process, Sample};
+use crate::sample::{Ending, Event, HeapSampling, Phase, Process, Sample};
 use crate::target::TargetError;
 
 pub use request::{Counting, Errand, Exports, Request, Watch};
 
+use heap::{Heap, TargetHeap};
 use recorder::{Recent, Recorder};
 use subject::Subject;
 
@@ -120,6 +122,8 @@ impl Default for Live {
 struct Session<'a> {
     request: &'a Request,
     recorder: Arc<Recorder>,
+    /// The heaps of the run's targets, where they are sampled.
+    heap: Option<Arc<Heap>>,
     live: &'a Live,
     interrupted: watch::Receiver<bool>,
     overhead: Overhead,
@@ -136,9 +140,14 @@ pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<boo
         Errand::Watch(_) => Recent::Dropped,
     };
     let recorder = Arc::new(Recorder::new(writer, recent));
+    let heap = match request.plan().heap {
+        HeapSampling::Off => None,
+        HeapSampling::On => Some(Arc::new(Heap::new(Arc::clone(&recorder)))),
+    };
     let mut session = Session {
         request: &request,
         recorder,
+        heap,
         live,
         interrupted,
         overhead: Overhead::default(),
@@ -148,6 +157,8 @@ pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<boo
         Errand::Drive(script) => session.drive(script).await,
         Errand::Watch(watch) => session.watch(watch).await,
     };
+    let heap = session.heap.as_ref().map_or(Duration::ZERO, |heap| heap.spent());
+    session.overhead.expensive_us += heap.as_micros() as u64;
     let overhead =
         Overhead { cpu_us: own_cpu_us(), wall_us: began.elapsed().as_micros() as u64, ..session.overhead.clone() };
     let footer = Footer { at: session.recorder.now(), interrupted: *session.interrupted.borrow(), overhead };
@@ -169,8 +180,18 @@ impl Session<'_> {
     }
 
     /// Ends what is ours, and records the ends that are not told yet.
-    async fn release(&self, subject: Subject) {
-        self.tell_ends(subject.release().await);
+    async fn release(&self, subject: Subject, heap: Option<TargetHeap>) {
+        // What was put into a target that runs on is taken out whatever comes next; what was launched ends with its tables.
+        match (&subject, heap) {
+            (Subject::Attached(_), Some(heap)) => {
+                heap.release().await;
+                self.tell_ends(subject.release().await);
+            }
+            (_, heap) => {
+                self.tell_ends(subject.release().await);
+                drop(heap);
+            }
+        }
     }
 
     /// Records the ends of processes, each once.
@@ -180,6 +201,13 @@ impl Session<'_> {
             if told.insert(process) {
                 self.recorder.event(Event::TargetEnds { process, ending });
             }
+        }
+    }
+
+    /// Names the functions of the call stacks that looks have told so far.
+    async fn tell_names(&self) {
+        if let Some(heap) = &self.heap {
+            Heap::tell_names(heap).await;
         }
     }
 

@@ -1,4 +1,4 @@
-//! How often the expensive readings may be taken: a share of wall time that the target does not notice.
+//! How often the expensive readings may be taken: a share of wall time that nobody notices.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ pub enum Use {
     Tick,
     /// A closer look at a border: who holds what.
     Look,
+    /// A look at the heap by call stack. It does not touch the target: only our own processor time is spent.
+    Heap,
 }
 
 impl Use {
@@ -19,6 +21,7 @@ impl Use {
         match self {
             Self::Tick => 0.6 * SHARE,
             Self::Look => 0.3 * SHARE,
+            Self::Heap => 2.0 * SHARE,
         }
     }
 }
@@ -29,12 +32,13 @@ pub struct Pace {
     began: Instant,
     ticks: Duration,
     looks: Duration,
+    heap: Duration,
 }
 
 impl Pace {
     /// Nothing spent yet.
     pub fn new() -> Self {
-        Self { began: Instant::now(), ticks: Duration::ZERO, looks: Duration::ZERO }
+        Self { began: Instant::now(), ticks: Duration::ZERO, looks: Duration::ZERO, heap: Duration::ZERO }
     }
 
     /// Whether a reading of this cost fits now.
@@ -50,19 +54,21 @@ impl Pace {
         match what_for {
             Use::Tick => self.ticks += cost,
             Use::Look => self.looks += cost,
+            Use::Heap => self.heap += cost,
         }
         (result, cost)
     }
 
     /// What was spent so far.
     pub fn spent(&self) -> Duration {
-        self.ticks + self.looks
+        self.ticks + self.looks + self.heap
     }
 
     fn spent_on(&self, what_for: Use) -> Duration {
         match what_for {
             Use::Tick => self.ticks,
             Use::Look => self.looks,
+            Use::Heap => self.heap,
         }
     }
 }
@@ -79,10 +85,12 @@ mod tests {
     #[test]
     fn a_costly_reading_waits_until_it_fits() {
         let spent = Duration::from_millis(20);
-        let pace = Pace { began: Instant::now() - Duration::from_secs(10), ticks: spent, looks: spent };
+        let pace = Pace { began: Instant::now() - Duration::from_secs(10), ticks: spent, looks: spent, heap: spent };
         assert!(pace.allows(Duration::from_millis(30), Use::Tick));
         assert!(!pace.allows(Duration::from_millis(60), Use::Tick));
         assert!(!pace.allows(Duration::from_millis(30), Use::Look));
+        assert!(pace.allows(Duration::from_millis(170), Use::Heap));
+        assert!(!pace.allows(Duration::from_millis(190), Use::Heap));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::pace::{Pace, Use};
 use super::recorder::Recorder;
 use crate::probe::{OwnSockets, Watcher};
 use crate::recording::Overhead;
-use crate::sample::{Detail, Event, MemorySource, Record, Sample};
+use crate::sample::{Detail, Event, MemorySource, Process, Record, Sample};
 use crate::scenario::engine::Counters;
 
 /// The tree is scanned at most this often between borders.
@@ -56,7 +56,7 @@ pub enum Peak {
 }
 
 enum Command {
-    Look { look: Look, peak: Peak, told: Told, done: oneshot::Sender<()> },
+    Look { look: Look, peak: Peak, told: Told, done: oneshot::Sender<Vec<Process>> },
     Stop,
 }
 
@@ -93,12 +93,13 @@ impl Sampler {
         Ok(Self { commands, thread: Some(thread) })
     }
 
-    /// Takes a closer look now and returns when it is recorded.
-    pub async fn look(&self, look: Look, peak: Peak, told: Told) {
+    /// Takes a closer look now and returns when it is recorded: the living processes of the target as it has seen them.
+    pub async fn look(&self, look: Look, peak: Peak, told: Told) -> Vec<Process> {
         let (done, seen) = oneshot::channel();
-        if self.commands.send(Command::Look { look, peak, told, done }).is_ok() {
-            // An error means that the sampler ended first: there is nothing more to wait for.
-            let _ = seen.await;
+        // An error means that the sampler ended first: there is nothing more to wait for.
+        match self.commands.send(Command::Look { look, peak, told, done }) {
+            Ok(()) => seen.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
         }
     }
 
@@ -142,7 +143,7 @@ impl Reader {
                 Ok(Command::Look { look, peak, told, done }) => {
                     self.look(look, peak, told);
                     // The asker may have been interrupted meanwhile.
-                    let _ = done.send(());
+                    let _ = done.send(self.watcher.members().to_vec());
                 }
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::heap::TargetHeap;
 use super::pace::affordable_each;
 use super::request::{Watch, Watchee};
 use super::sampler::{Look, Peak, Sampler, Settings};
@@ -23,13 +24,38 @@ pub(super) const END_KNOWN_WITHIN: Duration = Duration::from_secs(1);
 /// A window of time in which one exact reading must fit.
 const WINDOW: Duration = Duration::from_secs(1);
 
+/// Everything that a closer look takes.
+#[derive(Clone, Copy)]
+struct Eyes<'a> {
+    sampler: &'a Sampler,
+    telling: &'a Telling,
+    heap: Option<&'a TargetHeap>,
+}
+
+impl Eyes<'_> {
+    async fn look(self, look: Look) {
+        let living = self.sampler.look(look, Peak::Keep, self.telling.told()).await;
+        if let Some(heap) = self.heap {
+            heap.look(look, living, self.telling.operations()).await;
+        }
+    }
+}
+
 impl Session<'_> {
     /// Watches until the target ends, the time is up, or the user interrupts.
     pub(super) async fn watch(&mut self, watch: &Watch) -> Result<(), SessionError> {
-        let (subject, command) = match &watch.what {
-            Watchee::Running { roots, command } => (Subject::attach(roots)?, command.clone()),
+        let interval_bytes = watch.heap_interval_bytes;
+        let (subject, command, heap) = match &watch.what {
+            Watchee::Running { roots, command } => {
+                let heap = self.heap.as_ref().map(|all| TargetHeap::running(all, interval_bytes));
+                (Subject::attach(roots)?, command.clone(), heap)
+            }
             Watchee::Command(argv) => {
-                (Subject::launch(&LaunchSpec::new(argv.clone(), &self.request.folder))?, argv.clone())
+                let mut spec = LaunchSpec::new(argv.clone(), &self.request.folder);
+                let folder = &self.request.folder;
+                let heap = self.heap.as_ref();
+                let heap = heap.map(|all| TargetHeap::launching(all, folder, 1, interval_bytes, &mut spec));
+                (Subject::launch(&spec)?, argv.clone(), heap)
             }
         };
         for process in subject.roots().roots {
@@ -39,11 +65,14 @@ impl Session<'_> {
                 fresh: self.request.launches(),
             });
         }
+        if let Some(heap) = &heap {
+            heap.begin(&subject, &self.interrupted).await;
+        }
         let counters = Arc::new(Counters::default());
         let mut telling = match Telling::begin(&watch.exports, &subject, &self.recorder, &counters).await {
             Ok(telling) => telling,
             Err(error) => {
-                self.release(subject).await;
+                self.release(subject, heap).await;
                 return Err(error);
             }
         };
@@ -62,15 +91,18 @@ impl Session<'_> {
             Settings { interval: self.request.interval, source },
         )?;
         telling.listen();
-        let stop = self.watch_until(watch.length, &subject, &sampler, &telling).await;
+        let eyes = Eyes { sampler: &sampler, telling: &telling, heap: heap.as_ref() };
+        let stop = self.watch_until(watch.length, &subject, eyes).await;
         telling.end(watch.plan.operations_from.as_ref()).await;
         if stop != Stop::TargetEnded {
-            sampler.look(Look::Full, Peak::Keep, telling.told()).await;
+            let eyes = Eyes { sampler: &sampler, telling: &telling, heap: heap.as_ref() };
+            eyes.look(Look::Full).await;
         }
+        self.tell_names().await;
         self.recorder.mark(telling.operations(), Border::ScenarioEnds { scenario, stop, tally: Tally::default() });
         let overhead = sampler.stop();
         self.add_overhead(&overhead);
-        self.release(subject).await;
+        self.release(subject, heap).await;
         Ok(())
     }
 
@@ -91,13 +123,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn watch_until(
-        &self,
-        length: Option<Duration>,
-        subject: &Subject,
-        sampler: &Sampler,
-        telling: &Telling,
-    ) -> Stop {
+    async fn watch_until(&self, length: Option<Duration>, subject: &Subject, eyes: Eyes<'_>) -> Stop {
         let time_is_up = async {
             match length {
                 Some(length) => tokio::time::sleep(length).await,
@@ -107,7 +133,7 @@ impl Session<'_> {
         let looking = async {
             let mut look = Look::Full;
             loop {
-                sampler.look(look, Peak::Keep, telling.told()).await;
+                eyes.look(look).await;
                 look = Look::Border;
                 tokio::time::sleep(LOOK_EVERY).await;
             }

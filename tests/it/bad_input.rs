@@ -61,7 +61,7 @@ fn a_name_with_several_matches_is_listed_and_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let name = format!("twin{}", std::process::id());
     let program = folder.path().join(&name);
-    std::fs::copy("/bin/sleep", &program).expect("a program of that name");
+    crate::support::copy_program("/bin/sleep", &program);
     let first = Running::quiet(Command::new(&program).arg("300"));
     let second = Running::quiet(Command::new(&program).arg("300"));
     wait_for("both to carry the name", Duration::from_secs(10), || {
@@ -255,7 +255,7 @@ fn descriptors_that_cannot_be_read_are_missing_and_never_zero() {
     let folder = tempfile::tempdir().expect("a folder");
     // A user of no rights looks at a process of root.
     let program = folder.path().join("tidewatch");
-    std::fs::copy(env!("CARGO_BIN_EXE_tidewatch"), &program).expect("a copy that anybody may run");
+    crate::support::copy_program(env!("CARGO_BIN_EXE_tidewatch"), &program);
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(folder.path(), open).expect("a folder that anybody may enter");
     let mut command = Command::new(&program);

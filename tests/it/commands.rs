@@ -53,7 +53,7 @@ fn attach_finds_a_process_by_its_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let name = format!("only{}", std::process::id());
     let program = folder.path().join(&name);
-    std::fs::copy("/bin/sleep", &program).expect("a program of that name");
+    crate::support::copy_program("/bin/sleep", &program);
     let target = Running::quiet(Command::new(&program).arg("300"));
     wait_for("it to carry the name", Duration::from_secs(10), || {
         let comm = std::fs::read_to_string(format!("/proc/{}/comm", target.pid())).ok()?;

@@ -2,7 +2,12 @@
 //!
 //! - `guardian`: what is launched ends, whatever way its parent ends
 //! - `demo`: the first command that a new user runs
+//! - `heap_check`: a recording tells whose bytes grow
+//! - `heap_owners`: whose bytes grew, by its report
 //! - `heap_preload`: the allocation sampler inside real programs
+//! - `heap_symbols`: addresses become functions, with and without debug information
+//! - `heap_inject`: the same, put into running programs and taken out again
+//! - `heap_refusals`: processes that it is not put into
 //! - `orchestrator`: every system of the fixture service, leaking and fixed
 //! - `clean_servers`: real servers driven by scenarios, each found clean
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
@@ -27,7 +32,17 @@ mod curves;
 mod demo;
 mod guardian;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_check;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_inject;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_owners;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_preload;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_refusals;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_symbols;
 mod judge;
 mod kill_nine;
 mod made_up_curves;

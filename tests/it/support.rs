@@ -61,6 +61,12 @@ pub fn wait_for<T>(what: &str, within: Duration, mut condition: impl FnMut() -> 
     }
 }
 
+/// Copies a program that is to be executed. Another program does it: a file that is open for writing here would be so in every
+/// child that another test starts at this moment, and could not be executed.
+pub fn copy_program(from: impl AsRef<Path>, to: &Path) {
+    assert!(Command::new("cp").arg(from.as_ref()).arg(to).status().expect("cp").success());
+}
+
 /// A process that ends with the test.
 pub struct Running {
     child: Child,

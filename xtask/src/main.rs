@@ -16,9 +16,9 @@ use anyhow::{Context as _, Result, bail};
 
 const HELP: &str = "\
 cargo xtask test            install what the tests need, then check format, lints and docs, and run every test
-cargo xtask soak [PART..]   the long matrices: rows, none, all, single-leaks, renamed, kills, servers
+cargo xtask soak [PART..]   the long matrices: rows, heap, none, all, single-leaks, renamed, kills, servers
                             [default: every part]; --jobs=N runs N checks at once;
-                            rows: --times=N of each form [5], --only=NAME[,NAME]
+                            rows: --times=N of each form [5]; heap: --times=N, --only=NAME[,NAME]
 cargo xtask time-to-verdict how soon a leak of a known size is told: --times=N of each [10], --jobs=N,
                             --only=bytes,descriptors,threads
 cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 500 of each other one;

@@ -22,7 +22,7 @@ struct Need {
     set: Set,
 }
 
-const NEEDS: [Need; 11] = [
+const NEEDS: [Need; 14] = [
     Need { programs: &["redis-server"], package: "redis-server", set: Set::Tests },
     Need { programs: &["redis-benchmark"], package: "redis-tools", set: Set::Tests },
     Need { programs: &["/usr/lib/postgresql/*/bin/postgres", "postgres"], package: "postgresql", set: Set::Tests },
@@ -30,6 +30,9 @@ const NEEDS: [Need; 11] = [
     Need { programs: &["wrk"], package: "wrk", set: Set::Tests },
     Need { programs: &["nginx", "/usr/sbin/nginx"], package: "nginx", set: Set::Tests },
     Need { programs: &["gcc"], package: "gcc", set: Set::Tests },
+    Need { programs: &["g++"], package: "g++", set: Set::Tests },
+    Need { programs: &["dwz"], package: "dwz", set: Set::Tests },
+    Need { programs: &["xz"], package: "xz-utils", set: Set::Tests },
     Need { programs: &["sqlite3"], package: "sqlite3", set: Set::Tests },
     Need { programs: &["memcached"], package: "memcached", set: Set::Soak },
     Need { programs: &["javac"], package: "default-jdk-headless", set: Set::Soak },

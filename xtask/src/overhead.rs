@@ -13,6 +13,12 @@ use crate::root;
 const PROGRAMS: f64 = 1.02;
 /// CPU time of loops that allocate and free, and do nothing else.
 const LOOPS: f64 = 1.15;
+/// How often the sampler is put into a running program, of each kind.
+const ATTACHES: &str = "50";
+/// How long one thread may be held for it: the median, in milliseconds.
+const PAUSE_MEDIAN: f64 = 2.0;
+/// The same for 99 of 100.
+const PAUSE_P99: f64 = 20.0;
 /// Pairs of runs of a loop; the median of their ratios counts.
 const PAIRS: usize = 31;
 /// The mean bytes between samples that is in force while watching.
@@ -55,17 +61,73 @@ pub fn run() -> Result<()> {
     fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let result = sampler().and_then(|library| measure(&Bench { library, folder: folder.clone() }));
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    let rows = result?;
+    let (rows, pauses) = result?;
     println!("{:<28} {:<13} {:>7} {:>6}  from what", "program", "measured", "ratio", "goal");
     for row in &rows {
         println!("{:<28} {:<13} {:>7.4} {:>6.2}  {}", row.name, row.what, row.ratio, row.goal, row.spread);
     }
-    let past: Vec<&str> = rows.iter().filter(|row| row.ratio > row.goal).map(|row| row.name).collect();
+    println!(
+        "\n{:<28} {:>10} {:>10} {:>10}  of {ATTACHES}, one thread held, in ms",
+        "attach", "median", "p99", "worst"
+    );
+    for pause in &pauses {
+        println!("{:<28} {:>10.3} {:>10.3} {:>10.3}", pause.name, pause.median, pause.p99, pause.worst);
+    }
+    println!("{:<28} {PAUSE_MEDIAN:>10.3} {PAUSE_P99:>10.3}", "goal");
+    let past = rows.iter().filter(|row| row.ratio > row.goal).map(|row| row.name);
+    let too_long = pauses.iter().filter(|pause| pause.median > PAUSE_MEDIAN || pause.p99 > PAUSE_P99);
+    let past: Vec<&str> = past.chain(too_long.map(|pause| pause.name)).collect();
     ensure!(past.is_empty(), "past the goal: {}", past.join(", "));
     Ok(())
 }
 
-fn measure(bench: &Bench) -> Result<Vec<Row>> {
+/// How long a thread was held, in milliseconds.
+struct Pause {
+    name: &'static str,
+    median: f64,
+    p99: f64,
+    worst: f64,
+}
+
+/// Attaches to programs that allocate on many threads, and on one that does nothing else.
+fn attach(bench: &Bench) -> Result<Vec<Pause>> {
+    let program = bench.compile("running.c")?;
+    let mut pauses = Vec::new();
+    for (name, mode) in [("threads that come and go", "churn"), ("a thread always in malloc", "busy")] {
+        let mut target = Command::new(&program).arg(mode).stdout(Stdio::null()).spawn()?;
+        let held = held(target.id());
+        target.kill()?;
+        target.wait()?;
+        let mut held = held?;
+        held.sort_by(f64::total_cmp);
+        let at = |part: f64| held.get((held.len() as f64 * part) as usize).or(held.last()).copied().unwrap_or(f64::NAN);
+        pauses.push(Pause { name, median: at(0.5), p99: at(0.99), worst: at(1.0) });
+    }
+    Ok(pauses)
+}
+
+/// How long a thread of a process is held at each attach.
+fn held(pid: u32) -> Result<Vec<f64>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut attach = Command::new(cargo);
+    attach.args([
+        "run",
+        "--quiet",
+        "--package",
+        "tidewatch",
+        "--example",
+        "attach_pauses",
+        "--",
+        &pid.to_string(),
+        ATTACHES,
+    ]);
+    let printed = output(attach.current_dir(root()))?;
+    let first = |line: &str| Ok(line.split(' ').next().unwrap_or_default().parse::<f64>()? / 1e6);
+    printed.lines().map(first).collect()
+}
+
+fn measure(bench: &Bench) -> Result<(Vec<Row>, Vec<Pause>)> {
+    let pauses = attach(bench)?;
     let mut rows = bench.programs()?;
     let program = bench.compile("loop.c")?;
     for (name, mode, rounds) in [
@@ -76,7 +138,7 @@ fn measure(bench: &Bench) -> Result<Vec<Row>> {
         rows.push(bench.pairs(name, Command::new(&program).args([mode, rounds]))?);
     }
     rows.extend(bench.heaptrack(&program)?);
-    Ok(rows)
+    Ok((rows, pauses))
 }
 
 /// Builds the program, and finds the sampler that it carries.
@@ -103,7 +165,9 @@ impl Bench {
     fn compile(&self, source: &str) -> Result<PathBuf> {
         let program = self.folder.join(Path::new(source).file_stem().unwrap_or_default());
         let source = root().join("fixtures/heap").join(source);
-        output(Command::new("cc").arg("-O2").arg(source).arg("-o").arg(&program))?;
+        output(
+            Command::new("cc").args(["-O2", "-pthread", "-fno-builtin-malloc"]).arg(source).arg("-o").arg(&program),
+        )?;
         Ok(program)
     }
 

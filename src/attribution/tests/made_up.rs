@@ -1,5 +1,9 @@
 //! Made-up recordings: a target that is at a known level after so many operations and seconds.
 
+mod sampled;
+
+pub use sampled::{SampledHeap, Site};
+
 use crate::recording::{Footer, Header, Host, Mode, Recording};
 use crate::sample::*;
 
@@ -20,6 +24,10 @@ pub struct Level {
     pub threads: Vec<(&'static str, f64)>,
     pub children: Vec<(&'static str, f64)>,
     pub gauges: Vec<(&'static str, f64)>,
+    /// Live bytes by site of allocation; an empty list is a heap that is not sampled.
+    pub heap: Vec<(&'static Site, f64)>,
+    pub mappings: Option<Mappings>,
+    pub allocator: Option<AllocatorFigures>,
 }
 
 /// How a scenario goes.
@@ -45,6 +53,7 @@ impl Run {
 /// A recording that is written scenario by scenario, each on a fresh target.
 pub struct Story {
     pub recording: Recording,
+    heap: SampledHeap,
     now_us: u64,
     begun_us: u64,
     noise: u64,
@@ -62,10 +71,17 @@ impl Story {
             plan,
         };
         let recording = Recording { header, records: Vec::new(), footer: None, remarks: Vec::new() };
-        Self { recording, now_us: 0, begun_us: 0, noise: 11 }
+        Self { recording, heap: SampledHeap::default(), now_us: 0, begun_us: 0, noise: 11 }
+    }
+
+    /// A sampler with another mean number of bytes between two samples, and other luck.
+    pub fn sampled(mut self, interval_bytes: u64, seed: u64) -> Self {
+        self.heap = SampledHeap::new(interval_bytes, seed);
+        self
     }
 
     pub fn finish(mut self) -> Recording {
+        self.recording.records.extend(self.heap.symbols(Moment(self.now_us)));
         self.recording.footer = Some(Footer { at: Moment(self.now_us), ..Footer::default() });
         self.recording
     }
@@ -130,13 +146,19 @@ impl Story {
             threads: named(&level.threads),
             children: named(&level.children),
             gauges: level.gauges.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            mappings: level.mappings,
             ..Detail::default()
         })));
+        if !level.heap.is_empty() {
+            let looked = self.heap.look(Moment(self.now_us), operations, &level.heap, level.allocator);
+            self.recording.records.extend(looked);
+        }
     }
 
     /// One scenario; the level is asked for after so many operations and seconds.
     pub fn scenario(&mut self, run: &Run, level: impl Fn(f64, f64) -> Level) -> &mut Self {
         let process = Process { pid: 4242, start: self.now_us };
+        self.heap.forget();
         self.event(Event::TargetBegins { process, command: vec!["server".into()], fresh: true });
         self.begun_us = self.now_us;
         self.now_us += TICK_US;
@@ -221,5 +243,6 @@ pub fn quiet() -> Level {
         threads: vec![("worker", 4.0)],
         children: vec![("helper", 1.0)],
         gauges: Vec::new(),
+        ..Level::default()
     }
 }

@@ -108,6 +108,7 @@ impl Any {
             threads: vec![("worker", 4.0), ("beat", grown(self.beats) + (self.in_time / 5e4 * t).floor().max(0.0))],
             children: vec![("helper", grown(self.beats / 2.0))],
             gauges: vec![("items", self.items * n), ("entries", self.entries * n)],
+            ..Level::default()
         }
     }
 

@@ -21,9 +21,16 @@ pub(super) fn of_sample(metric: &Metric, source: MemorySource, sample: &Sample) 
         (Metric::Tasks, _) => sample.tree.zip(sample.threads).map(|(tree, threads)| {
             threads.saturating_add(tree.children).saturating_add(tree.zombies).saturating_add(tree.orphans)
         }),
-        (Metric::Peak | Metric::Heap | Metric::Stack | Metric::FdsOf(_) | Metric::Gauge(_) | Metric::Cgroup(_), _) => {
-            None
-        }
+        (
+            Metric::Peak
+            | Metric::Heap
+            | Metric::Stack
+            | Metric::FdsOf(_)
+            | Metric::Gauge(_)
+            | Metric::Live(_)
+            | Metric::Cgroup(_),
+            _,
+        ) => None,
     };
     value.map(|value| value as f64)
 }

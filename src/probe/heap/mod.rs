@@ -1,14 +1,26 @@
 //! Live heap bytes of a target by call stack: the sampler that is preloaded, and the reader of its table.
 //!
 //! The sampler (`src/heap_hook`) runs inside the target and records a sample of its allocations in a table, a file
-//! that both sides have. The reader here never stops the target and never writes. It knows addresses alone: which function they are
-//! of, and who owns it, is said elsewhere. It refuses tables of another version, and drops records that it caught half
+//! that both sides have. The reader here ([`HeapTable`]) never stops the target and never writes. It knows addresses alone: which
+//! function they are of, and who owns it, is said elsewhere. A [`HeapCensus`] reads the tables of all processes of a target. It refuses tables of another version, and drops records that it caught half
 //! written.
 
+mod census;
 mod error;
 mod estimate;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod inject;
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+#[path = "inject/elsewhere.rs"]
+mod inject;
+mod maps;
+mod modules;
 mod preload;
+mod refusal;
 mod snapshot;
+mod stacks;
+#[cfg(target_os = "linux")]
+pub mod symbols;
 #[path = "../../heap_hook/wire.rs"]
 #[expect(dead_code, reason = "what only the sampler needs")]
 mod wire;
@@ -20,16 +32,31 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+pub use crate::sample::{AllocatorFigures, HeapKind};
+pub use census::{Arrival, HeapCensus, Looked};
 pub use error::HeapError;
 pub use estimate::Estimate;
-pub use preload::{is_supported, library, preload};
-pub use snapshot::{AllocatorFigures, HeapKind, HeapSnapshot, HeapStack, HeapState};
+pub use inject::{InjectError, Injected, inject};
+pub use modules::OpenModule;
+pub use preload::{is_supported, library, preload, preload_before};
+pub use refusal::{Refusal, Seccomp, Way, refusal};
+pub use snapshot::{HeapSnapshot, HeapStack, HeapState};
 
 /// The table of one process.
 #[derive(Debug)]
 pub struct HeapTable {
     file: File,
     path: PathBuf,
+    place: Place,
+}
+
+/// How it is found out whether the table is still in use.
+#[derive(Debug)]
+enum Place {
+    /// It has the name.
+    Path,
+    /// The process has mapped it.
+    Mapping { inode: u64 },
 }
 
 impl HeapTable {
@@ -40,7 +67,22 @@ impl HeapTable {
     /// The file cannot be opened, is no table, or is one of another version.
     pub fn open(path: &Path) -> Result<Self, HeapError> {
         let file = File::open(path).map_err(|source| HeapError::Open { path: path.to_owned(), source })?;
-        let table = Self { file, path: path.to_owned() };
+        Self::of(file, path, Place::Path)
+    }
+
+    /// The table of a process that has mapped it, and has no name or descriptor for it.
+    #[cfg_attr(
+        not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")),
+        expect(dead_code, reason = "what is never injected has no such table")
+    )]
+    fn of_process(file: File, pid: u32) -> Result<Self, HeapError> {
+        let path = PathBuf::from(format!("/proc/{pid}/maps"));
+        let inode = file.metadata().map_err(|source| HeapError::Read { path: path.clone(), source })?.ino();
+        Self::of(file, &path, Place::Mapping { inode })
+    }
+
+    fn of(file: File, path: &Path, place: Place) -> Result<Self, HeapError> {
+        let table = Self { file, path: path.to_owned(), place };
         let mut head = [0; 24];
         table.read(&mut head, 0)?;
         let word = |number: usize| snapshot::word(&head, number * 8);
@@ -54,6 +96,17 @@ impl HeapTable {
             return Err(HeapError::NotATable { path: path.to_owned() });
         }
         Ok(table)
+    }
+
+    /// The mean number of bytes between two samples that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn base_interval_bytes(&self) -> Result<u64, HeapError> {
+        let mut bytes = [0; 8];
+        self.read(&mut bytes, std::mem::offset_of!(wire::Header, base_interval))?;
+        Ok(u64::from_le_bytes(bytes))
     }
 
     fn size(&self) -> Result<u64, HeapError> {
@@ -80,6 +133,13 @@ impl HeapTable {
 
     /// Whether this is still the table of its path. A process that executes another program begins a new one.
     pub fn is_current(&self) -> bool {
+        if let Place::Mapping { inode } = self.place {
+            // A line is addresses, rights, offset, device, inode and name.
+            let inode = inode.to_string();
+            let maps = fs::read(&self.path).unwrap_or_default();
+            let maps = String::from_utf8_lossy(&maps);
+            return maps.lines().any(|line| line.split(' ').nth(4) == Some(&inode) && line.contains("tidewatch_table"));
+        }
         let there = fs::metadata(&self.path).map(|there| (there.dev(), there.ino()));
         let here = self.file.metadata().map(|here| (here.dev(), here.ino()));
         matches!((there, here), (Ok(there), Ok(here)) if there == here)

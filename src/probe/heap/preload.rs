@@ -33,6 +33,19 @@ pub fn library() -> &'static [u8] {
 ///
 /// The sampler does not work here, cannot be written, or the loader cannot be told of this folder.
 pub fn preload(folder: &Path, interval_bytes: u64) -> Result<Vec<(OsString, OsString)>, HeapError> {
+    preload_before(env::var_os("LD_PRELOAD"), folder, interval_bytes)
+}
+
+/// [`preload`] for a target that is to preload `others` besides, whatever our own environment says.
+///
+/// # Errors
+///
+/// As [`preload`].
+pub fn preload_before(
+    others: Option<OsString>,
+    folder: &Path,
+    interval_bytes: u64,
+) -> Result<Vec<(OsString, OsString)>, HeapError> {
     if !is_supported() {
         return Err(HeapError::Unsupported);
     }
@@ -43,7 +56,7 @@ pub fn preload(folder: &Path, interval_bytes: u64) -> Result<Vec<(OsString, OsSt
     let path = folder.join(format!("libtidewatch_heap-{:016x}.so", hash(LIBRARY)));
     write(&path).map_err(|source| HeapError::Write { path: path.clone(), source })?;
     let mut preload = path.into_os_string();
-    if let Some(others) = env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+    if let Some(others) = others.filter(|others| !others.is_empty()) {
         preload.push(":");
         preload.push(others);
     }

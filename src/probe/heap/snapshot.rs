@@ -4,15 +4,7 @@ use std::mem::{offset_of, size_of};
 
 use super::Estimate;
 use super::wire::{self, Bucket, Header, Kind, Stack};
-
-/// Where the blocks of a stack come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum HeapKind {
-    /// The allocator: `malloc` and its kin.
-    Block,
-    /// Anonymous private mappings that the program made itself. Their bytes are address space, touched or not.
-    Mapping,
-}
+use crate::sample::{AllocatorFigures, HeapKind};
 
 /// Whether a sampler still records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,23 +32,6 @@ pub struct HeapStack {
     pub taken: u64,
     /// Of these, how many are freed.
     pub freed: u64,
-}
-
-/// What glibc's allocator says about itself (`mallinfo2`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AllocatorFigures {
-    /// When it said so: nanoseconds of the monotonic clock. It is asked at most once a second, while samples come.
-    pub at_ns: u64,
-    /// Bytes in arenas.
-    pub arena_bytes: u64,
-    /// Bytes of blocks that are mapped one by one.
-    pub mapped_bytes: u64,
-    /// Bytes of arenas that are in use.
-    pub used_bytes: u64,
-    /// Bytes of arenas that are free: retained, or between blocks in use.
-    pub free_bytes: u64,
-    /// Free bytes at the top of the main arena, which could be given back.
-    pub top_bytes: u64,
 }
 
 /// What a table holds at one moment.
@@ -153,6 +128,13 @@ pub(super) fn take(header: &[u8], records: &[u8], stacks: &[u8], pool: &[u8]) ->
     snapshot
 }
 
+fn kind(kind: Kind) -> HeapKind {
+    match kind {
+        Kind::Block => HeapKind::Block,
+        Kind::Mapping => HeapKind::Mapping,
+    }
+}
+
 fn at_level(base_interval_bytes: u64, level: u64) -> u64 {
     base_interval_bytes.saturating_mul(1 << level.min(wire::MAX_LEVEL))
 }
@@ -163,10 +145,7 @@ fn read_stacks(stacks: &[u8], pool: &[u8]) -> Vec<HeapStack> {
         let (begin, frames, kind) = wire::placed(word(entry, offset_of!(Stack, place)))?;
         let frames = frames.min(wire::MAX_FRAMES);
         let frames = pool.get(begin * 8..(begin + frames) * 8)?.chunks_exact(8).map(|frame| word(frame, 0)).collect();
-        let kind = match kind {
-            Kind::Block => HeapKind::Block,
-            Kind::Mapping => HeapKind::Mapping,
-        };
+        let kind = self::kind(kind);
         let taken = word(entry, offset_of!(Stack, taken));
         let freed = word(entry, offset_of!(Stack, freed));
         Some(HeapStack { id, kind, frames, live: Estimate::default(), taken, freed })
@@ -185,7 +164,9 @@ fn add_records(snapshot: &mut HeapSnapshot, records: &[u8]) {
             let at = offset_of!(Bucket, records) + slot * 16;
             let size = word(bucket, at + 8);
             let facts = wire::unpack(word(bucket, at), address, size);
-            let live = facts.and_then(|facts| Some((facts.stack, Estimate::of(size, at_level(base, facts.level))?)));
+            let live = facts.and_then(|facts| {
+                Some((facts.stack, Estimate::of(kind(facts.kind), size, at_level(base, facts.level))?))
+            });
             match live {
                 None => snapshot.torn_records += 1,
                 Some((stack, live)) => {

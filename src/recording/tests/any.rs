@@ -2,12 +2,14 @@
 
 use proptest::prelude::*;
 
+use super::any_heap::any_heap_record;
 use crate::sample::{
-    Border, Cgroup, Descriptors, Detail, Ending, Event, FdKind, FdTarget, How, Mappings, Mark, Memory, MemorySource,
-    Metric, Moment, Named, Phase, Process, ProcessMemory, Record, Runtime, Sample, Stop, Tally, TreeCounts,
+    Border, Cgroup, Descriptors, Detail, Ending, Event, FdKind, FdTarget, HeapEntry, How, Mappings, Mark, Memory,
+    MemorySource, Metric, Moment, Named, Phase, Process, ProcessMemory, Record, Runtime, Sample, Stop, Tally,
+    TreeCounts,
 };
 
-fn text() -> impl Strategy<Value = String> {
+pub(super) fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z]{0,6}", any::<String>()]
 }
 
@@ -15,7 +17,7 @@ fn process() -> impl Strategy<Value = Process> {
     any::<(u32, u64)>().prop_map(|(pid, start)| Process { pid, start })
 }
 
-fn finite() -> impl Strategy<Value = f64> {
+pub(super) fn finite() -> impl Strategy<Value = f64> {
     prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL
 }
 
@@ -173,6 +175,13 @@ fn any_event() -> impl Strategy<Value = Event> {
         (metric, text()).prop_map(|(metric, reason)| Event::Missing { metric, reason }),
         (process(), prop::sample::select(vec![Runtime::Jvm, Runtime::Node, Runtime::Python, Runtime::Go]))
             .prop_map(|(process, runtime)| Event::Runtime { process, runtime }),
+        (process(), any::<bool>(), any::<(u64, Option<u64>)>()).prop_map(
+            |(process, preloaded, (interval, pause_us))| {
+                let entry = if preloaded { HeapEntry::Preloaded } else { HeapEntry::Injected };
+                Event::HeapBegins { process, entry, interval_bytes: interval, pause_us }
+            }
+        ),
+        (process(), text()).prop_map(|(process, reason)| Event::NoHeap { process, reason }),
         Just(Event::PeakReset),
         any::<u64>().prop_map(|dropped| Event::Thinned { dropped }),
         text().prop_map(|text| Event::Note { text }),
@@ -189,5 +198,6 @@ pub fn any_record() -> impl Strategy<Value = Record> {
             border
         })),
         (any::<u64>(), any_event()).prop_map(|(at, event)| Record::Event { at: Moment(at), event }),
+        any_heap_record(),
     ]
 }

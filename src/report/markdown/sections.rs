@@ -1,7 +1,7 @@
 //! The parts of the document that are sentences: findings, how the target ended, remedies, what was not seen.
 
 use super::{Align, Document, code, escaped};
-use crate::attribution::UNATTRIBUTED;
+use crate::attribution::{RETAINED, UNATTRIBUTED};
 use crate::growth::{Axis, Verdict};
 use crate::recording::Mode;
 use crate::report::story::{self, Crossing, Suspect};
@@ -69,8 +69,12 @@ pub(super) fn endings(out: &mut Document, report: &Report) {
 pub(super) fn remedies(out: &mut Document, report: &Report) {
     let mut hints: Vec<&str> = Vec::new();
     let crossings = story::suspects(&report.findings, &report.gate);
-    for crossing in crossings.iter().flat_map(|suspect| &suspect.crossings) {
-        let hint = hint(&crossing.growth.metric, crossing.growth.axis);
+    let all = crossings.iter().flat_map(|suspect| suspect.crossings.iter().map(move |crossing| (suspect, crossing)));
+    for (suspect, crossing) in all {
+        let hint = match suspect.subsystem.as_str() {
+            RETAINED => RETENTION,
+            _ => hint(&crossing.growth.metric, crossing.growth.axis),
+        };
         if crossing.growth.verdict == Verdict::Unbounded && !hints.contains(&hint) {
             hints.push(hint);
         }
@@ -91,6 +95,9 @@ pub(super) fn remedies(out: &mut Document, report: &Report) {
         out.block(&format!("To learn who owns what is unattributed: {next}."));
     }
 }
+
+const RETENTION: &str = "Retained memory: give it back (`malloc_trim`), fewer arenas (`MALLOC_ARENA_MAX`), an allocator that returns \
+    pages, or long-lived blocks apart from short-lived ones. No cap in the program changes it.";
 
 fn hint(metric: &Metric, axis: Axis) -> &'static str {
     match metric {

@@ -112,7 +112,7 @@ fn row(finding: &ScenarioFinding, growth: &Growth, units: Units) -> [Cell; 7] {
     let suffix = units.suffix(growth.axis);
     let loud = matches!(growth.verdict, Verdict::Unbounded | Verdict::Inconclusive);
     let each = match (growth.per_op, growth.sensitivity) {
-        (Some(rate), _) if loud => format!("{}{suffix} {}", unit.show(rate.value), ends(unit, rate)),
+        (Some(rate), _) if loud => format!("{}{suffix} {}", unit.show(rate.value), words::ends(unit, rate)),
         (_, Some(least)) if growth.verdict == Verdict::Flat => format!("under {}{suffix}", unit.show(least)),
         _ => String::new(),
     };
@@ -134,15 +134,6 @@ fn row(finding: &ScenarioFinding, growth: &Growth, units: Units) -> [Cell; 7] {
         per_hour.into(),
         sparkline(&floors, CURVE, matters, Glyphs::Blocks).into(),
     ]
-}
-
-/// `(500 to 530 B)`: the unit once where both ends have the same.
-fn ends(unit: crate::units::Unit, rate: crate::growth::Estimate) -> String {
-    let (low, high) = (unit.show(rate.low), unit.show(rate.high));
-    match (low.split_once(' '), high.split_once(' ')) {
-        (Some((number, same)), Some((_, other))) if same == other => format!("({number} to {high})"),
-        _ => format!("({low} to {high})"),
-    }
 }
 
 /// What grew, by subsystem; each ledger with its sum.

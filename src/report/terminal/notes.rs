@@ -4,7 +4,7 @@ use super::layout::Page;
 use crate::exit::ExitCode;
 use crate::growth::Verdict;
 use crate::recording::Mode;
-use crate::report::{Report, Written, more, told, words};
+use crate::report::{Report, Written, more, owners, told, words};
 use crate::sample::{Border, Effort, Event, Mark, MemorySource, Metric, Plan, Record, Shape, Stop, Tally};
 
 /// How the target ended, where tidewatch did not end it.
@@ -85,7 +85,7 @@ pub(super) fn limits_of_the_verdicts(page: &mut Page, report: &Report) {
 
 /// A sentence for each managed runtime, and for a watch without a scenario.
 pub(in crate::report) fn limit_sentences(report: &Report) -> Vec<String> {
-    told::watches(report).into_iter().chain(told::runtimes(report)).collect()
+    told::watches(report).into_iter().chain(told::runtimes(report)).chain(owners::remarks(report)).collect()
 }
 
 /// Numbers that could not be read, and what the recording lacks.
@@ -140,7 +140,8 @@ pub(in crate::report) fn missing_sentences(report: &Report) -> Vec<String> {
         }) => Some(format!("{scenario}: memory is told by statm: without swap, and approximate on some kernels")),
         _ => None,
     });
-    missing.chain(approximate).chain(report.recording.remarks.iter().cloned()).collect()
+    let heap = report.findings.no_heap.iter().map(|reason| format!("heap: {reason}"));
+    missing.chain(heap).chain(approximate).chain(report.recording.remarks.iter().cloned()).collect()
 }
 
 /// What watching cost.
@@ -178,6 +179,9 @@ pub(super) fn files(page: &mut Page, report: &Report, files: Option<&Written>) {
         page.line(&format!("Chart:  {}", files.png.display()));
         page.line(&format!("Report: {}", files.markdown.display()));
         page.line(&format!("JSON:   {}", files.summary.display()));
+        if let Some(heap) = &files.heap {
+            page.line(&format!("Heap:   {} (flame graph), heap.pprof, heap.folded", heap.svg.display()));
+        }
     }
     for step in next_steps(report) {
         page.item("", &format!("Next: {step}"));

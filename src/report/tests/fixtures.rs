@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+pub use crate::attribution::tests::made_up::{SampledHeap, Site};
 use crate::recording::{Footer, Header, Host, Mode, Overhead, Recording};
 use crate::sample::*;
 use crate::units::Rate;
@@ -15,6 +16,10 @@ pub struct Level {
     pub fds: f64,
     pub threads: f64,
     pub items: Option<f64>,
+    /// Live bytes by site of allocation, where the heap is sampled.
+    pub heap: [Option<(&'static Site, f64)>; 3],
+    /// What is free in the allocator's arenas.
+    pub free: Option<f64>,
 }
 
 /// A recording that is written scenario by scenario.
@@ -23,6 +28,7 @@ pub struct Book {
     now_us: u64,
     noise: u64,
     pid: u32,
+    heap: SampledHeap,
 }
 
 impl Book {
@@ -45,10 +51,11 @@ impl Book {
             plan,
         };
         let recording = Recording { header, records: Vec::new(), footer: None, remarks: Vec::new() };
-        Self { recording, now_us: 0, noise: 7, pid: 4242 }
+        Self { recording, now_us: 0, noise: 7, pid: 4242, heap: SampledHeap::default() }
     }
 
     pub fn finish(mut self) -> Recording {
+        self.recording.records.extend(self.heap.symbols(Moment(self.now_us)));
         self.recording.footer = Some(Footer {
             at: Moment(self.now_us),
             interrupted: false,
@@ -80,6 +87,7 @@ impl Book {
 
     pub fn target_begins(&mut self) {
         self.pid += 1;
+        self.heap.forget();
         let command = vec!["./orchestrator".into(), "--port".into(), "0".into()];
         self.event(Event::TargetBegins { process: self.process(), command, fresh: true });
         self.now_us += 500_000;
@@ -134,6 +142,16 @@ impl Book {
             gauges: level.items.map(|items| ("work_queue_items".to_owned(), items)).into_iter().collect(),
             ..Detail::default()
         })));
+        let sites: Vec<(&'static Site, f64)> = level.heap.into_iter().flatten().collect();
+        if !sites.is_empty() {
+            let allocator = level.free.map(|free| AllocatorFigures {
+                arena_bytes: level.private as u64,
+                free_bytes: free as u64,
+                ..AllocatorFigures::default()
+            });
+            let looked = self.heap.look(Moment(self.now_us), operations, &sites, allocator);
+            self.recording.records.extend(looked);
+        }
     }
 
     /// A scenario begins: mark, warm-up. Its target was begun before.
@@ -244,5 +262,5 @@ pub fn scenario(name: &str, shape: Shape, subsystem: Option<&str>, production: &
 pub const RATES: [(&str, f64); 4] = [("conservative", 10.0), ("moderate", 100.0), ("heavy", 1e3), ("worst", 1e4)];
 
 pub fn quiet(_: f64) -> Level {
-    Level { private: 20.0 * MIB, fds: 12.0, threads: 8.0, items: None }
+    Level { private: 20.0 * MIB, fds: 12.0, threads: 8.0, items: None, ..Level::default() }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::decide::most_operations;
-use crate::sample::Shape;
+use super::heap_interval_bytes;
+use crate::sample::{HeapSampling, Shape};
 use crate::scenario::{Load, Pace, Scenario, Script};
 
 /// A script in plain words and numbers, for `check --dry-run`.
@@ -45,11 +46,13 @@ pub struct DryScenario {
     pub duration: Option<Span<Duration>>,
     /// Operations, warm-up included; `None` where that depends on the target's speed, and for idle ones.
     pub operations: Option<Span<u64>>,
+    /// The mean number of bytes between two samples of the heap, where it is sampled.
+    pub heap_interval_bytes: Option<u64>,
 }
 
 /// Predicts a run. Load phases are jittered around their length, so that the figures are means.
 pub fn describe(script: &Script) -> DryRun {
-    let scenarios: Vec<DryScenario> = script.scenarios.iter().map(scenario).collect();
+    let scenarios: Vec<DryScenario> = script.scenarios.iter().map(|one| scenario(script, one)).collect();
     let sum = |of: fn(&Span<Duration>) -> Duration| {
         scenarios.iter().filter_map(|scenario| scenario.duration.as_ref().map(of)).sum()
     };
@@ -57,7 +60,7 @@ pub fn describe(script: &Script) -> DryRun {
     DryRun { name: script.plan.name.clone(), duration, scenarios }
 }
 
-fn scenario(scenario: &Scenario) -> DryScenario {
+fn scenario(script: &Script, scenario: &Scenario) -> DryScenario {
     let cycles = Span { least: scenario.min_cycles, most: scenario.max_cycles };
     let span = |of: &dyn Fn(u32) -> Option<f64>| of(cycles.least).zip(of(cycles.most));
     let duration = span(&|cycles| seconds(scenario, cycles))
@@ -74,6 +77,10 @@ fn scenario(scenario: &Scenario) -> DryScenario {
         cycles,
         duration,
         operations,
+        heap_interval_bytes: match script.plan.heap {
+            HeapSampling::On => Some(heap_interval_bytes(script, scenario)),
+            HeapSampling::Off => None,
+        },
     }
 }
 

@@ -18,6 +18,7 @@ mod decide;
 mod dry_run;
 mod problem;
 mod reader;
+mod sampling;
 mod scenarios;
 mod steps;
 mod subsystems;
@@ -30,6 +31,7 @@ pub use decide::too_short;
 pub use dry_run::{DryRun, DryScenario, Span, describe};
 pub use problem::{Problem, ScriptError};
 use reader::{Item, Reading, Table, suggest};
+pub use sampling::heap_interval_bytes;
 use steps::Surroundings;
 use target::Target;
 
@@ -142,7 +144,7 @@ impl File<'_> {
         let plan_thresholds = thresholds.iter().map(|threshold| threshold.expression.clone()).collect();
         let scenarios = self.scenarios(&known, &near, &subsystems, &gauge_names, &mut thresholds);
         top.finish();
-        let Target { spec, memory_limit } = target?;
+        let Target { spec, memory_limit, heap } = target?;
         let plan = Plan {
             name: name.unwrap_or_else(|| folder_name(self.folder)),
             subsystems,
@@ -151,6 +153,7 @@ impl File<'_> {
             memory_limit,
             seed: seed?,
             inconclusive: Inconclusive::default(),
+            heap,
             ..Plan::default()
         };
         let mut vars = self.vars.clone();
@@ -167,6 +170,7 @@ impl File<'_> {
             gauges,
             scenarios,
             allow_remote,
+            heap_interval_bytes: None,
             fixed,
             thresholds,
         })

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use super::address::{self, Kind};
 use super::reader::{Item, Table};
+use crate::sample::HeapSampling;
 use crate::scenario::template::Known;
 use crate::scenario::{GaugeFormat, GaugeSpec, Origin, Port, Ready, Restart, TargetSpec};
 use crate::units::Unit;
@@ -18,6 +19,7 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Target {
     pub(super) spec: TargetSpec,
     pub(super) memory_limit: Option<u64>,
+    pub(super) heap: HeapSampling,
 }
 
 /// Reads `[target]`. What the ready pattern captures becomes known to everything read later.
@@ -60,6 +62,10 @@ pub(super) fn target(table: &Table<'_>, folder: &Path, known: &mut Known, allow_
         }
         Some(limit as u64)
     });
+    let heap = match table.get("heap").and_then(|item| item.flag()) {
+        Some(true) => HeapSampling::On,
+        Some(false) | None => HeapSampling::Off,
+    };
     table.finish();
     if origin_item.is_none() {
         const EXAMPLES: &str = "[target] needs `launch = [\"program\", \"argument\"]`, or `attach = { pid = 4242 }` \
@@ -67,7 +73,7 @@ pub(super) fn target(table: &Table<'_>, folder: &Path, known: &mut Known, allow_
         table.missing(&["launch", "attach"], EXAMPLES);
     }
     let spec = TargetSpec { build, origin: origin?, port: port?, cwd: cwd?, env, ready: ready?, restart };
-    Some(Target { spec, memory_limit })
+    Some(Target { spec, memory_limit, heap })
 }
 
 fn only_launched(item: &Item<'_>, launched: bool) {

@@ -95,6 +95,7 @@ fn mistakes_at_the_top_are_named_with_their_place() {
             ok.replace("port = 80", "port = \"free\"\nbuild = [\"cc\", \"{{ port }}\"]"),
             "4:16: `port` has no value: give `port = N` in [target]",
         ),
+        (ok.replace("port = 80", "port = 80\nheap = \"on\""), "4:8: `heap` must be true or false, not a text"),
         (
             ok.replace("port = 80", "memory_limit = \"5Q\"\nport = 80"),
             "3:16: `memory_limit`: `5Q` is not an amount of memory",

@@ -1,6 +1,7 @@
 //! The long matrices: too long for every change, run before a release.
 
 mod checks;
+mod heap;
 mod rows;
 mod servers;
 mod table;
@@ -15,7 +16,7 @@ use crate::needs::{self, Set};
 use crate::root;
 use crate::runs::Profile;
 
-const PARTS: [&str; 7] = ["rows", "none", "all", "single-leaks", "renamed", "servers", "kills"];
+const PARTS: [&str; 8] = ["rows", "heap", "none", "all", "single-leaks", "renamed", "servers", "kills"];
 
 /// How often each form of a row is run.
 const TIMES: usize = 5;
@@ -42,6 +43,9 @@ pub fn run(words: &[&str]) -> Result<()> {
     let mut failures = Vec::new();
     if wanted.part("rows") {
         failures.extend(rows::run(&wanted.rows, wanted.times, wanted.jobs, wanted.profile)?);
+    }
+    if wanted.part("heap") {
+        failures.extend(heap::run(wanted.times, wanted.profile)?);
     }
     let checks = checks::checks(|part| wanted.part(part), wanted.profile)?;
     failures.extend(carry_out(checks, wanted.jobs, wanted.profile));

@@ -37,27 +37,36 @@ impl Truth {
     pub fn during(check: &mut Child, folder: &Path) -> Result<Self> {
         let mut truth = Self::default();
         let mut began = None;
-        let mut page = None;
+        let mut page: Option<(u16, Page)> = None;
         while check.try_wait().context("could not wait for tidewatch")?.is_none() {
             let Some(start) = began else {
                 began = folder.join("recording.jsonl").exists().then(Instant::now);
                 std::thread::sleep(WATCH);
                 continue;
             };
-            if page.is_none() {
-                page = printed_port(&folder.join("stdout.log")).and_then(|port| Page::open(port).ok());
-                if page.is_none() {
-                    std::thread::sleep(WATCH);
-                    continue;
-                }
+            // Each scenario has a target of its own, with a log of its own.
+            let port = latest_port(folder);
+            if page.as_ref().map(|(port, _)| *port) != port {
+                page = port.and_then(|port| Some((port, Page::open(port).ok()?)));
             }
+            let Some((_, open)) = &mut page else {
+                std::thread::sleep(WATCH);
+                continue;
+            };
             // A target that has ended has nothing to say.
-            if let Some(Ok(poll)) = page.as_mut().map(|page| Poll::take(page, start)) {
+            if let Ok(poll) = Poll::take(open, start) {
                 truth.polls.push(poll);
             }
             std::thread::sleep(POLL);
         }
         Ok(truth)
+    }
+
+    /// By how much a number rose from the first reading between two moments to the last.
+    pub fn rise(&self, name: &str, from_s: f64, to_s: f64) -> Result<f64> {
+        let mut polls = self.polls.iter().filter(|poll| (from_s..=to_s).contains(&poll.at));
+        let Some(first) = polls.next() else { bail!("the truth was not read from {from_s:.0} s to {to_s:.0} s") };
+        Ok(polls.next_back().unwrap_or(first).number(name)? - first.number(name)?)
     }
 
     /// A number at a moment of the recording: between two polls it is taken to rise evenly. A run ends in the settling
@@ -90,6 +99,12 @@ impl Poll {
     fn number(&self, name: &str) -> Result<f64> {
         self.numbers.get(name).copied().with_context(|| format!("the fixture exports no `{name}`"))
     }
+}
+
+/// The port of the target that was started last.
+fn latest_port(folder: &Path) -> Option<u16> {
+    let later = (2..).map(|number| folder.join(format!("stdout-{number}.log"))).take_while(|log| log.exists());
+    printed_port(&later.last().unwrap_or_else(|| folder.join("stdout.log")))
 }
 
 fn printed_port(log: &Path) -> Option<u16> {

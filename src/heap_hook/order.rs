@@ -1,0 +1,115 @@
+//! What the injector writes into the library that it has loaded into a running process, and what stands there to be read.
+//!
+//! Both sides include this file. The library keeps a room of its own ([`Room`]) in its zeros: a stack for the thread that is
+//! borrowed, an order, and who holds the library. A change of any size or meaning takes a new [`VERSION`].
+
+/// The version of this file.
+pub const VERSION: u64 = 1;
+/// Bytes of the stack for the thread that is borrowed.
+pub const STACK_BYTES: usize = 64 << 10;
+/// Functions that the sampler stands before.
+pub const FUNCTIONS: usize = 14;
+/// Their names, in the order of [`Order::real`].
+pub const NAMES: [&core::ffi::CStr; FUNCTIONS] = [
+    c"malloc",
+    c"free",
+    c"calloc",
+    c"realloc",
+    c"memalign",
+    c"aligned_alloc",
+    c"posix_memalign",
+    c"valloc",
+    c"pvalloc",
+    c"mmap",
+    c"mmap64",
+    c"munmap",
+    c"mremap",
+    c"dlclose",
+];
+/// How many of [`NAMES`] are the allocator's.
+pub const ALLOCATOR: usize = 9;
+/// The most mappings of an order.
+pub const RANGES: usize = 5000;
+
+/// [`Order::task`]: change the slots, and begin to record.
+pub const BEGIN: u64 = 1;
+/// [`Order::task`]: change the slots of modules that were loaded since.
+pub const FOLLOW: u64 = 2;
+/// [`Order::task`]: stop recording, and put the slots back.
+pub const END: u64 = 3;
+
+/// The order was carried out.
+pub const DONE: i64 = 0;
+/// The order is of another version.
+pub const OTHER_VERSION: i64 = -1;
+/// The loader's lock could not be used.
+pub const NO_LOCK: i64 = -2;
+/// The table found no room, or could not be mapped.
+pub const NO_TABLE: i64 = -3;
+/// A sampler records already.
+pub const IS_BUSY: i64 = -4;
+
+/// A mapping of a module's data.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Its first byte.
+    pub begin: u64,
+    /// The byte after its last.
+    pub end: u64,
+    /// 1 if it can be written, 0 if it can be read alone.
+    pub is_writable: u64,
+}
+
+/// What is to be done.
+#[repr(C)]
+pub struct Order {
+    /// [`VERSION`].
+    pub version: u64,
+    /// [`BEGIN`], [`FOLLOW`] or [`END`].
+    pub task: u64,
+    /// The file for the table, to be closed once it is mapped.
+    pub table_file: i64,
+    /// The file that the library was loaded from, to be closed; negative for none.
+    pub library_file: i64,
+    /// The mean number of bytes between samples.
+    pub interval: u64,
+    /// The real functions of [`NAMES`]; 0 for one that is left alone.
+    pub real: [u64; FUNCTIONS],
+    /// The pid of the injector, as it sees itself.
+    pub owner_pid: u64,
+    /// When that process began.
+    pub owner_start: u64,
+    /// 1 if calls that the loader has not resolved yet may be led here too: no module but the allocator's and the C library
+    /// defines functions of these names.
+    pub with_stubs: u64,
+    /// How many of `ranges` are set.
+    pub ranges_used: u64,
+    /// Mappings of modules' data, by address. Slots elsewhere are left alone.
+    pub ranges: [Range; RANGES],
+}
+
+/// Who holds the library.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// 1 while slots lead into the library.
+    pub is_held: u64,
+    /// [`Order::owner_pid`] of the order that began.
+    pub owner_pid: u64,
+    /// [`Order::owner_start`] of that order.
+    pub owner_start: u64,
+    /// Slots that lead into the library.
+    pub slots: u64,
+}
+
+/// The room of the library. What is read of a library of any version comes first.
+#[repr(C, align(4096))]
+pub struct Room {
+    /// Read from outside, before an order is given.
+    pub hold: Hold,
+    /// The order.
+    pub order: Order,
+    /// For the thread that is borrowed.
+    pub stack: [u8; STACK_BYTES],
+}

@@ -1,0 +1,118 @@
+//! Orders of an injector: carried out on a thread that it has stopped, or rather borrowed.
+//!
+//! Slots are changed under the loader's lock, so that no module is loaded, unloaded or relocated meanwhile. The loader lends its lock to
+//! nobody, but `dlsym` holds it while it asks an indirect function for its address. So we have one, and look it up.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::order::{BEGIN, DONE, END, FOLLOW, IS_BUSY, NO_LOCK, NO_TABLE, OTHER_VERSION, Order, Room, VERSION};
+use crate::{real, slots, state, sys, unwind};
+
+/// The room, which an injector writes and reads from outside.
+#[repr(transparent)]
+pub struct Shared(UnsafeCell<core::mem::MaybeUninit<Room>>);
+
+// SAFETY: the injector writes it while nobody reads, and one thread at a time obeys.
+unsafe impl Sync for Shared {}
+
+/// All zeros at first, which take no memory.
+#[cfg_attr(tidewatch_hook, unsafe(no_mangle))]
+#[expect(non_upper_case_globals, reason = "the name that an injector looks for")]
+pub static tidewatch_heap_room: Shared = Shared(UnsafeCell::new(core::mem::MaybeUninit::zeroed()));
+
+fn room() -> *mut Room {
+    tidewatch_heap_room.0.get().cast()
+}
+
+fn order() -> &'static Order {
+    // SAFETY: zeros are a valid order, and so is whatever the injector has written.
+    unsafe { &(*room()).order }
+}
+
+/// How many slots were changed under the lock, and one more; 0 when it was not run.
+static CHANGED: AtomicU64 = AtomicU64::new(0);
+
+#[cfg(tidewatch_hook)]
+core::arch::global_asm!(".type tidewatch_heap_under_lock, @gnu_indirect_function");
+
+/// Run by `dlsym` under the loader's lock. What it returns is nobody's function.
+#[cfg_attr(tidewatch_hook, unsafe(no_mangle))]
+pub extern "C" fn tidewatch_heap_under_lock() -> *const c_void {
+    let order = order();
+    let changed = match order.task {
+        BEGIN => {
+            slots::forget();
+            slots::hook(order)
+        }
+        FOLLOW => slots::hook(order),
+        END => slots::unhook(order),
+        _ => 0,
+    };
+    CHANGED.store(changed + 1, Ordering::Relaxed);
+    room().cast()
+}
+
+fn under_lock() -> Option<u64> {
+    CHANGED.store(0, Ordering::Relaxed);
+    // SAFETY: the name ends with a zero.
+    unsafe { sys::dlsym(sys::RTLD_DEFAULT, c"tidewatch_heap_under_lock".as_ptr()) };
+    CHANGED.load(Ordering::Relaxed).checked_sub(1)
+}
+
+/// Carries out the order in the room: [`DONE`], or why not.
+#[cfg_attr(tidewatch_hook, unsafe(no_mangle))]
+pub extern "C" fn tidewatch_heap_obey() -> i64 {
+    let order = order();
+    if order.version != VERSION {
+        return OTHER_VERSION;
+    }
+    let errno = sys::errno();
+    let result = match order.task {
+        BEGIN => begin(order),
+        FOLLOW => {
+            unwind::clear();
+            under_lock().map_or(NO_LOCK, |more| {
+                // SAFETY: one thread at a time obeys.
+                unsafe { (*room()).hold.slots += more };
+                DONE
+            })
+        }
+        END => end(),
+        _ => OTHER_VERSION,
+    };
+    sys::set_errno(errno);
+    result
+}
+
+fn begin(order: &Order) -> i64 {
+    // SAFETY: one thread at a time obeys.
+    let hold = unsafe { &mut (*room()).hold };
+    if hold.is_held != 0 {
+        return IS_BUSY;
+    }
+    // The environment may have told it to record into a folder, when it was loaded.
+    state::stop();
+    real::take(&order.real);
+    (hold.owner_pid, hold.owner_start) = (order.owner_pid, order.owner_start);
+    // Slots first, while every call is passed on: so that no free is missed from the first sample on.
+    let Some(slots) = under_lock() else { return NO_LOCK };
+    (hold.slots, hold.is_held) = (slots, 1);
+    let is_recording = state::attach_roomy(order.table_file as i32, order.interval);
+    sys::close(order.table_file as i32);
+    if order.library_file >= 0 {
+        sys::close(order.library_file as i32);
+    }
+    if is_recording { DONE } else { NO_TABLE }
+}
+
+fn end() -> i64 {
+    state::stop();
+    if under_lock().is_none() {
+        return NO_LOCK;
+    }
+    // SAFETY: one thread at a time obeys.
+    unsafe { (*room()).hold.is_held = 0 };
+    DONE
+}
