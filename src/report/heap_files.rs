@@ -58,7 +58,7 @@ fn amount(stack: &HeapStack, scenario: Option<&str>, places: &HashMap<u32, usize
     let root = |function: &str| StackFrame { function: function.to_owned(), ..StackFrame::default() };
     let mut frames: Vec<StackFrame> = stack.frames.iter().map(|frame| shown(frame, places)).collect();
     if stack.kind == HeapKind::Mapping {
-        frames.push(root("mappings (address space)"));
+        frames.push(root("mappings"));
     }
     frames.extend(scenario.map(root));
     StackAmount { frames, owner: stack.owner.clone(), bytes: stack.growth.value, blocks: stack.blocks_growth }

@@ -26,7 +26,8 @@ pub enum HeapSampling {
 pub enum HeapKind {
     /// The allocator: `malloc` and its kin.
     Block,
-    /// Anonymous private mappings that the program made itself. Their bytes are address space, touched or not.
+    /// Anonymous private mappings that the program made itself. Their bytes are address space; their footprint is what of it was touched, where that can be
+    /// known.
     Mapping,
 }
 

@@ -5,6 +5,7 @@
 //! - `heap_check`: a recording tells whose bytes grow
 //! - `heap_owners`: whose bytes grew, by its report
 //! - `heap_preload`: the allocation sampler inside real programs
+//! - `heap_servers`: servers under the sampler answer as they do without it
 //! - `heap_symbols`: addresses become functions, with and without debug information
 //! - `heap_inject`: the same, put into running programs and taken out again
 //! - `heap_refusals`: processes that it is not put into
@@ -41,6 +42,8 @@ mod heap_owners;
 mod heap_preload;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_refusals;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_servers;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_symbols;
 mod judge;

@@ -21,6 +21,8 @@ const PAUSE_MEDIAN: f64 = 2.0;
 const PAUSE_P99: f64 = 20.0;
 /// Pairs of runs of a loop; the median of their ratios counts.
 const PAIRS: usize = 31;
+/// Pairs of runs of a server, which take longer.
+const SERVER_PAIRS: usize = 15;
 /// The mean bytes between samples that is in force while watching.
 const INTERVAL: &str = "524288";
 
@@ -137,6 +139,7 @@ fn measure(bench: &Bench) -> Result<(Vec<Row>, Vec<Pause>)> {
     ] {
         rows.push(bench.pairs(name, Command::new(&program).args([mode, rounds]))?);
     }
+    rows.push(bench.redis()?);
     rows.extend(bench.heaptrack(&program)?);
     Ok((rows, pauses))
 }
@@ -194,6 +197,43 @@ impl Bench {
             .collect()
     }
 
+    /// A server under load: its processor time for the same requests, with and without, one after the other.
+    fn redis(&self) -> Result<Row> {
+        let mut ratios = Vec::new();
+        for _ in 0..SERVER_PAIRS {
+            let plain = self.served(&mut Command::new("redis-server"))?;
+            let sampled = self.served(self.sampled(&mut Command::new("redis-server")))?;
+            ratios.push(sampled / plain);
+        }
+        ratios.sort_by(f64::total_cmp);
+        let at = |part: usize| ratios.get(ratios.len() * part / 10).copied().unwrap_or(f64::NAN);
+        let spread = format!("{SERVER_PAIRS} pairs, {:.3} to {:.3} in the middle four fifths", at(1), at(9));
+        Ok(Row { name: "redis-server, set and get", what: "CPU time", ratio: at(5), spread, goal: PROGRAMS })
+    }
+
+    /// What a server takes for its requests, in nanoseconds.
+    fn served(&self, server: &mut Command) -> Result<f64> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+        let mut server = server
+            .args(["--port", &port, "--save", "", "--appendonly", "no", "--dir"])
+            .arg(&self.folder)
+            .stdout(Stdio::null())
+            .spawn()
+            .context("could not start redis-server; as root: apt-get install redis-server")?;
+        let begun = std::time::Instant::now();
+        while std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
+            ensure!(begun.elapsed().as_secs() < 20, "redis-server does not listen");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let load = ["-t", "set,get", "-n", "200000", "-r", "50000", "-d", "256", "-c", "8", "-q", "-p", &port];
+        let done = output(Command::new("redis-benchmark").args(load));
+        let taken = nanoseconds_of(server.id());
+        server.kill()?;
+        server.wait()?;
+        done?;
+        taken
+    }
+
     /// The same loop under heaptrack, where it is installed: for comparison, without a goal.
     fn heaptrack(&self, program: &Path) -> Result<Option<Row>> {
         if Command::new("heaptrack").arg("--version").stdout(Stdio::null()).status().is_err() {
@@ -225,6 +265,16 @@ impl Bench {
         let spread = format!("{PAIRS} pairs, {:.3} to {:.3} in the middle four fifths", at(1), at(9));
         Ok(Row { name, what: "CPU time", ratio: at(5), spread, goal: LOOPS })
     }
+}
+
+/// What all threads of a process have run for, as the scheduler tells (`/proc/PID/task/TID/schedstat`).
+fn nanoseconds_of(pid: u32) -> Result<f64> {
+    let mut sum = 0.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let told = fs::read_to_string(task?.path().join("schedstat"))?;
+        sum += told.split(' ').next().unwrap_or_default().parse::<f64>()?;
+    }
+    Ok(sum)
 }
 
 /// The number that a loop has printed, among what a tool around it may have printed too.

@@ -224,9 +224,7 @@ impl Split<'_> {
             .filter(|part| part.amount > 0.0)
             .collect();
         if let Some(first) = parts.first_mut().filter(|_| scale < 1.0) {
-            first.evidence.push(
-                "mappings count as address space: no more of them than anonymous memory grew by is put here".into(),
-            );
+            first.evidence.push("no more of its mappings than anonymous memory grew by is put here".into());
         }
         parts
     }

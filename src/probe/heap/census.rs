@@ -279,7 +279,7 @@ impl HeapCensus {
             // Where no thread can be borrowed now, the modules that are new have to wait for the next look.
             let _ = injected.follow();
         }
-        let reason = match counted.table.get().snapshot() {
+        let reason = match counted.table.get().snapshot_of(process.pid) {
             Ok(snapshot) => match snapshot.state {
                 HeapState::Active => return Some(snapshot),
                 HeapState::Ended => "its sampler was told to end".to_owned(),

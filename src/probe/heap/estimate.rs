@@ -40,6 +40,12 @@ impl Estimate {
         })
     }
 
+    /// The same for one sample of which so many bytes really take memory.
+    #[must_use]
+    pub(super) fn taking(self, resident_bytes: u64) -> Self {
+        Self { footprint: resident_bytes as f64 * self.blocks, ..self }
+    }
+
     /// The standard error of the bytes.
     pub fn standard_error(&self) -> f64 {
         self.variance.sqrt()

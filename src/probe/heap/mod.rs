@@ -17,6 +17,7 @@ mod maps;
 mod modules;
 mod preload;
 mod refusal;
+mod resident;
 mod snapshot;
 mod stacks;
 #[cfg(target_os = "linux")]
@@ -152,11 +153,24 @@ impl HeapTable {
     ///
     /// The file cannot be read.
     pub fn snapshot(&self) -> Result<HeapSnapshot, HeapError> {
+        self.taken(&resident::Pages::default())
+    }
+
+    /// The same, with the footprint of mappings as far as the process has touched them. Its page tables are looked through.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn snapshot_of(&self, pid: u32) -> Result<HeapSnapshot, HeapError> {
+        self.taken(&resident::Pages::of(pid))
+    }
+
+    fn taken(&self, pages: &resident::Pages) -> Result<HeapSnapshot, HeapError> {
         let mut header = vec![0; wire::HEADER_BYTES];
         if self.size()? < wire::TABLE_BYTES as u64 {
             // No sample was taken yet: the file is its header.
             self.read(&mut header, 0)?;
-            return Ok(snapshot::take(&header, &[], &[], &[]));
+            return Ok(snapshot::take(&header, &[], &[], &[], pages));
         }
         // Records first: the stacks that they name were written before them.
         let mut records = vec![0; wire::STACKS_AT - wire::BUCKETS_AT];
@@ -166,7 +180,7 @@ impl HeapTable {
         self.read(&mut header, 0)?;
         let mut pool = vec![0; snapshot::pool_bytes(&header)];
         self.read(&mut pool, wire::POOL_AT)?;
-        Ok(snapshot::take(&header, &records, &stacks, &pool))
+        Ok(snapshot::take(&header, &records, &stacks, &pool, pages))
     }
 
     fn read(&self, bytes: &mut [u8], at: usize) -> Result<(), HeapError> {

@@ -3,6 +3,7 @@
 use std::mem::{offset_of, size_of};
 
 use super::Estimate;
+use super::resident::Pages;
 use super::wire::{self, Bucket, Header, Kind, Stack};
 use crate::sample::{AllocatorFigures, HeapKind};
 
@@ -91,7 +92,7 @@ pub(super) fn pool_bytes(header: &[u8]) -> usize {
 }
 
 /// Reads the four parts of a table.
-pub(super) fn take(header: &[u8], records: &[u8], stacks: &[u8], pool: &[u8]) -> HeapSnapshot {
+pub(super) fn take(header: &[u8], records: &[u8], stacks: &[u8], pool: &[u8], pages: &Pages) -> HeapSnapshot {
     let word = |at| word(header, at);
     let base_interval_bytes = word(offset_of!(Header, base_interval)).max(1);
     let at_ns = word(offset_of!(Header, info_at));
@@ -124,7 +125,7 @@ pub(super) fn take(header: &[u8], records: &[u8], stacks: &[u8], pool: &[u8]) ->
             top_bytes: word(offset_of!(Header, info_top)),
         }),
     };
-    add_records(&mut snapshot, records);
+    add_records(&mut snapshot, records, pages);
     snapshot
 }
 
@@ -153,7 +154,7 @@ fn read_stacks(stacks: &[u8], pool: &[u8]) -> Vec<HeapStack> {
     entries.filter_map(read).collect()
 }
 
-fn add_records(snapshot: &mut HeapSnapshot, records: &[u8]) {
+fn add_records(snapshot: &mut HeapSnapshot, records: &[u8], pages: &Pages) {
     let base = snapshot.base_interval_bytes;
     for bucket in records.chunks_exact(size_of::<Bucket>()) {
         for slot in 0..wire::SLOTS {
@@ -165,7 +166,12 @@ fn add_records(snapshot: &mut HeapSnapshot, records: &[u8]) {
             let size = word(bucket, at + 8);
             let facts = wire::unpack(word(bucket, at), address, size);
             let live = facts.and_then(|facts| {
-                Some((facts.stack, Estimate::of(kind(facts.kind), size, at_level(base, facts.level))?))
+                let resident = match facts.kind {
+                    Kind::Block => None,
+                    Kind::Mapping => pages.resident_bytes(address, size),
+                };
+                let live = Estimate::of(kind(facts.kind), size, at_level(base, facts.level))?;
+                Some((facts.stack, resident.map_or(live, |bytes| live.taking(bytes))))
             });
             match live {
                 None => snapshot.torn_records += 1,
