@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::refusal::Refusal;
+
 /// A table that could not be read, or a sampler that could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum HeapError {
@@ -66,4 +68,15 @@ pub enum HeapError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// A sampler could not be put into a process.
+#[derive(Debug, thiserror::Error)]
+pub enum InjectError {
+    /// The process is not fit for it, or not now. It goes on as it was.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The table cannot be read.
+    #[error(transparent)]
+    Table(#[from] HeapError),
 }

@@ -35,9 +35,9 @@ use std::path::{Path, PathBuf};
 
 pub use crate::sample::{AllocatorFigures, HeapKind};
 pub use census::{Arrival, HeapCensus, Looked};
-pub use error::HeapError;
+pub use error::{HeapError, InjectError};
 pub use estimate::Estimate;
-pub use inject::{InjectError, Injected, inject};
+pub use inject::{Injected, inject};
 pub use modules::OpenModule;
 pub use preload::{is_supported, library, preload, preload_before};
 pub use refusal::{Refusal, Seccomp, Way, refusal};

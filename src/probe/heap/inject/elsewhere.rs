@@ -4,19 +4,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use super::refusal::{Refusal, Seccomp};
-use super::{HeapError, HeapTable};
+use super::{HeapTable, InjectError};
 use crate::sample::Process;
-
-/// A sampler could not be put into a process.
-#[derive(Debug, thiserror::Error)]
-pub enum InjectError {
-    /// The process is not fit for it, or not now. It goes on as it was.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The table cannot be read.
-    #[error(transparent)]
-    Table(#[from] HeapError),
-}
 
 /// A sampler at work in a process that was running already: never here.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::refusal::{Refusal, Seccomp};
-use super::{HeapError, HeapTable, library, wire};
+use super::{HeapError, HeapTable, InjectError, library, wire};
 use crate::sample::Process;
 use borrow::{Done, borrow};
 use image::Image;
@@ -45,17 +45,6 @@ const TO_ATTACH: Duration = Duration::from_secs(5);
 const TO_DETACH: Duration = Duration::from_secs(10);
 /// How often more the loader is asked for on the way out, half a second each.
 const TIMES: usize = 10;
-
-/// A sampler could not be put into a process.
-#[derive(Debug, thiserror::Error)]
-pub enum InjectError {
-    /// The process is not fit for it, or not now. It goes on as it was.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The table cannot be read.
-    #[error(transparent)]
-    Table(#[from] HeapError),
-}
 
 /// A sampler at work in a process that was running already. Its end is the end of the sampling.
 #[derive(Debug)]
