@@ -77,6 +77,8 @@ fn cargo(arguments: &[&str]) -> Result<()> {
             command.env_remove(name);
         }
     }
+    // What a failed test says is not to drown in backtraces, which name the test harness alone.
+    command.env("RUST_BACKTRACE", "0");
     let status = command.status().with_context(|| format!("could not start {shown}"))?;
     if !status.success() {
         bail!("{shown} failed ({status})");

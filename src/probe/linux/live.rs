@@ -84,6 +84,27 @@ fn touched_memory_is_measured_within_one_percent() {
 }
 
 #[test]
+fn pages_shared_with_a_child_that_no_scan_has_seen_are_counted_whole() {
+    let mut target = Target::start();
+    target.tell("memory");
+    let mut watcher = target.watch();
+    let private = |watcher: &mut Watcher| {
+        let mut sample = Sample::default();
+        watcher.exact(&mut sample);
+        sample.memory.expect("rollup").private
+    };
+    let alone = private(&mut watcher);
+    let child = identify(target.tell("fork").parse().expect("a pid"));
+    let both = private(&mut watcher);
+    assert!(near(both, alone), "{both} with the child, {alone} before");
+    let appeared = |event: &Event| matches!(event, Event::Appeared { process, .. } if *process == child);
+    assert!(watcher.scan().iter().any(appeared), "what a reading saw is told by the next scan");
+    end(child);
+    let left = private(&mut watcher);
+    assert!(near(left, alone), "{left} after the child, {alone} before");
+}
+
+#[test]
 fn the_peak_is_set_back() {
     let mut target = Target::start();
     target.tell("memory");

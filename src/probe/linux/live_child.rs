@@ -126,6 +126,7 @@ impl Held {
                 self.children.push(child);
                 return pid.to_string();
             }
+            ["fork"] => return fork().to_string(),
             // A child of another thread than the first: the kernel lists it under that thread.
             ["child-of-thread"] => {
                 let (tell, told) = std::sync::mpsc::channel();
@@ -189,6 +190,22 @@ impl Held {
 /// A child that ends by itself when its parent does: it reads a pipe whose other end the parent holds.
 fn waiting_child() -> Child {
     Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat")
+}
+
+/// A child that shares all pages with its parent, waits and ends when its parent does.
+fn fork() -> i32 {
+    // SAFETY: the child, which has this thread alone, makes two system calls that take no pointers and nothing else.
+    unsafe {
+        match libc::fork() {
+            0 => {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                loop {
+                    libc::pause();
+                }
+            }
+            child => child,
+        }
+    }
 }
 
 /// Gives up root in this thread and looks at a process of root's: what can be read, and what is said of the rest.

@@ -40,7 +40,12 @@ pub struct Watcher {
     /// Ports that some socket of the target's namespace has listened on since the start.
     listened: BTreeSet<u16>,
     runtimes: Runtimes,
+    /// Who came and went when the tree was looked over within a reading.
+    untold: Vec<Event>,
 }
+
+/// How often the exact memory of a tree is read again because a process came or went meanwhile.
+const EXACT_TRIES: usize = 3;
 
 impl Watcher {
     /// Opens the roots. Descendants join at the first [`Watcher::scan`].
@@ -79,13 +84,19 @@ impl Watcher {
             missing: MissingLog::default(),
             listened: BTreeSet::new(),
             runtimes: Runtimes::default(),
+            untold: Vec::new(),
         })
     }
 
     /// Looks who joined the tree and who left it. Roots neither appear nor vanish here: their begin and end are
     /// told by whoever named them.
     pub fn scan(&mut self) -> Vec<Event> {
-        let events = self.tree.scan(&self.proc, &mut self.space);
+        self.look_over();
+        std::mem::take(&mut self.untold)
+    }
+
+    fn look_over(&mut self) {
+        self.untold.extend(self.tree.scan(&self.proc, &mut self.space));
         if let Some((pid, error)) = self.tree.unopened {
             let path = self.proc.path(pid, "stat");
             let why = format!(
@@ -97,7 +108,6 @@ impl Watcher {
         }
         self.members.clear();
         self.members.extend(self.tree.members.iter().map(|member| member.process));
-        events
     }
 
     /// The managed runtimes of members that were not told of yet. Few processes are looked at in one go, each a few
@@ -180,10 +190,24 @@ impl Watcher {
     }
 
     /// Exact memory of the whole tree by `smaps_rollup`. Dear: it walks every page table of the target.
+    ///
+    /// Pages that processes share are split among them, so the sum belongs to one moment only if none came or went
+    /// while it was read: then it is read again. What a process had of them as it went is in no share any more, nor
+    /// what one has that just came: such a sum is too low, and the highest of a few is nearest.
     pub fn exact(&mut self, into: &mut Sample) {
-        into.memory = self
-            .each("smaps_rollup", Metric::Private, memory::read_rollup)
-            .and_then(|all| all.into_iter().map(|(_, memory)| memory).reduce(memory::add));
+        into.memory = None;
+        self.look_over();
+        for _ in 0..EXACT_TRIES {
+            let before = self.members.clone();
+            let Some(all) = self.each("smaps_rollup", Metric::Private, memory::read_rollup) else { return };
+            let whole = all.len() == before.len();
+            let sum = all.into_iter().map(|(_, memory)| memory).reduce(memory::add);
+            into.memory = into.memory.into_iter().chain(sum).max_by_key(|memory| memory.pss);
+            self.look_over();
+            if whole && self.members == before {
+                return;
+            }
+        }
     }
 
     /// The highest resident set since the last reset, summed over the tree.
