@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, watch};
 use super::gauges::Gauges;
 use super::heap::TargetHeap;
 use super::recorder::Recorder;
-use super::sampler::{Look, Peak, Sampler};
+use super::sampler::{Look, Peak, Sampler, Told};
 use super::subject::Subject;
 use super::time_bound::TimeBound;
 use super::{Progress, effort, until_broken, until_interrupted};
@@ -46,11 +46,8 @@ impl Conductor<'_> {
     pub async fn look(&self, look: Look, peak: Peak) {
         let told = {
             let mut gauges = self.gauges.lock().await;
-            let (told, counted, now) = gauges.read_and_count(self.recorder).await;
-            match now.checked_sub(counted) {
-                Some(more) => self.counters.own_connections.fetch_add(more, Ordering::Relaxed),
-                None => self.counters.own_connections.fetch_sub(counted - now, Ordering::Relaxed),
-            };
+            let told = Told { gauges: gauges.read(self.recorder).await, own: gauges.own() };
+            self.counters.own_connections.for_gauges(gauges.connections());
             told
         };
         let living = self.sampler.look(look, peak, told).await;

@@ -10,7 +10,6 @@ use crate::scenario::{GaugeFormat, GaugeSpec};
 
 use super::SessionError;
 use super::recorder::Recorder;
-use super::sampler::Told;
 
 /// Whether a target may be silent at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +29,6 @@ pub struct Gauges {
     told: Option<String>,
     unsaid: Option<String>,
     seen: BTreeSet<String>,
-    /// Connections of ours that were added to the account of own connections.
-    counted: u64,
 }
 
 impl Gauges {
@@ -54,7 +51,7 @@ impl Gauges {
     }
 
     fn reading(scraper: Option<Scraper>, names: Vec<String>, patience: Patience) -> Self {
-        Self { scraper, names, patience, told: None, unsaid: None, seen: BTreeSet::new(), counted: 0 }
+        Self { scraper, names, patience, told: None, unsaid: None, seen: BTreeSet::new() }
     }
 
     /// The first reading of a target that must have every number.
@@ -86,14 +83,6 @@ impl Gauges {
     /// Our ends of the connections by which the numbers come, as far as they have an address.
     pub fn own(&self) -> OwnSockets {
         self.scraper.iter().filter_map(Scraper::local_address).collect()
-    }
-
-    /// The numbers now, and how many connections the target held for them at the last reading and holds now.
-    pub async fn read_and_count(&mut self, recorder: &Recorder) -> (Told, u64, u64) {
-        let told = Told { gauges: self.read(recorder).await, own: self.own() };
-        let before = self.counted;
-        self.counted = self.connections();
-        (told, before, self.counted)
     }
 
     /// The numbers now. A target that does not answer is told once; the run goes on without them.

@@ -184,12 +184,10 @@ impl Reader {
             operations: self.counters.operations.load(Ordering::Relaxed),
             ..Sample::default()
         };
-        // A connection may come or go while the descriptors are counted. It is taken off only if it was held before and
-        // after: else a cycle would have a floor that no moment had.
-        let own = || self.counters.own_connections.load(Ordering::Relaxed);
-        let before = own();
         self.watcher.sample(&mut sample);
-        sample.own_connections = before.min(own());
+        // Asked for afterwards: one that closed meanwhile may not have been counted. Else a cycle would have a floor that
+        // no moment had.
+        sample.own_connections = self.counters.own_connections.seen();
         self.overhead.fast_us += start.elapsed().as_micros() as u64;
         self.overhead.ticks += 1;
         sample
@@ -197,6 +195,7 @@ impl Reader {
 
     /// Looks who belongs to the tree, before anything is read of its members.
     fn scan(&mut self) {
+        self.counters.own_connections.look_begins();
         let (events, cost) = self.pace.spend(Use::Tick, || self.watcher.scan());
         self.scan_cost = cost;
         self.scanned = Some(Instant::now());

@@ -185,7 +185,7 @@ impl Listener {
 
     /// Notes which connections of the target's are ours.
     fn account(&self, gauges: &Gauges) {
-        self.counters.own_connections.store(gauges.connections(), Ordering::Relaxed);
+        self.counters.own_connections.for_gauges(gauges.connections());
         *lock(&self.own) = gauges.own();
     }
 

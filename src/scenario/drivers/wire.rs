@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -23,7 +22,7 @@ use super::address::{Guard, Place, Scheme, is_loopback};
 use super::tls::Trusted;
 use super::trouble::Trouble;
 use crate::scenario::Trust;
-use crate::scenario::engine::Counters;
+use crate::scenario::engine::{Counters, Entry};
 
 /// Whether a connection stays long enough to be taken off the target's descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,26 +40,24 @@ struct Held {
     state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum State {
     Unproven,
-    Counted,
+    Counted(Entry),
     Over,
 }
 
 impl Held {
     fn proven(&mut self) {
         if self.state == State::Unproven {
-            self.state = State::Counted;
-            self.counters.own_connections.fetch_add(1, Relaxed);
+            self.state = State::Counted(self.counters.own_connections.proven());
         }
     }
 
     fn over(&mut self) {
-        if self.state == State::Counted {
-            self.counters.own_connections.fetch_sub(1, Relaxed);
+        if let State::Counted(entry) = std::mem::replace(&mut self.state, State::Over) {
+            self.counters.own_connections.over(&entry);
         }
-        self.state = State::Over;
     }
 }
 

@@ -10,6 +10,7 @@ mod conduct;
 mod feed;
 mod ground;
 mod notes;
+mod own;
 mod work;
 mod worker;
 
@@ -23,6 +24,7 @@ use std::sync::atomic::AtomicU64;
 
 pub use super::drivers::StdioChannel;
 pub use conduct::run;
+pub use own::{Entry, OwnConnections};
 
 use super::template::Fixed;
 use crate::sample::Border;
@@ -72,8 +74,8 @@ pub enum Go {
 pub struct Counters {
     /// Operations completed and counted.
     pub operations: AtomicU64,
-    /// Connections of ours that the target is known to hold. May be too small for a moment, never too large.
-    pub own_connections: AtomicU64,
+    /// Connections of ours that the target is known to hold.
+    pub own_connections: OwnConnections,
     /// Answers that were not expected.
     pub unexpected: AtomicU64,
     /// Operations under way.

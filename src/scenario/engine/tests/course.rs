@@ -98,7 +98,7 @@ async fn a_target_that_ends_is_the_reason_and_not_its_errors() {
         let ((stop, tally), ()) = tokio::join!(run_on(&stage, &scenario, &around), end);
         assert_eq!(stop, if told { Stop::TargetEnded } else { Stop::Errors }, "{tally:?}");
         assert!(tally.counted >= 46 && tally.unexpected_total() > 0, "{tally:?}");
-        assert_eq!(stage.counters.own_connections.load(Relaxed), 0);
+        assert_eq!(stage.counters.own_connections.held(), 0);
     }
 }
 

@@ -13,7 +13,7 @@ async fn every_operation_is_counted_once_and_nothing_of_ours_is_left_to_settle()
     let (too_large, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (large, top) = (Arc::clone(&too_large), Arc::clone(&most));
     let server = http_server(move |_| {
-        let own = counters.own_connections.load(Relaxed);
+        let own = counters.own_connections.held();
         top.fetch_max(own, Relaxed);
         // Four workers have four connections: more would be a false dip in the target's descriptors.
         large.fetch_max(own.saturating_sub(4), Relaxed);
@@ -169,7 +169,7 @@ async fn a_connection_per_request_when_asked() {
     let step = HttpStep { connection: Connection::PerRequest, ..http("GET", "/") };
     let (_, tally) = run_on(&stage, &scenario(flood(step)), &around(server.port)).await;
     assert_eq!(server.accepted.load(Relaxed), tally.counted);
-    assert_eq!(stage.counters.own_connections.load(Relaxed), 0);
+    assert_eq!(stage.counters.own_connections.held(), 0);
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ impl Stage for FakeStage {
 
     async fn border(&self, border: Border) {
         let Border::PhaseBegins { phase, cycle } = border else { panic!("not the engine's: {border:?}") };
-        let (operations, own) = (self.counters.operations.load(Relaxed), self.counters.own_connections.load(Relaxed));
+        let (operations, own) = (self.counters.operations.load(Relaxed), self.counters.own_connections.held());
         self.borders.lock().expect("borders").push((phase, cycle, operations, own));
     }
 

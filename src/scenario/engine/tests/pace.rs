@@ -68,7 +68,7 @@ async fn a_slow_rate_is_carried_over_from_load_to_load() {
 async fn an_idle_connection_that_the_target_ends_leaves_the_account() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     async fn own_is(counters: &Counters, count: u64) {
-        while counters.own_connections.load(Relaxed) != count {
+        while counters.own_connections.held() != count {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -80,7 +80,7 @@ async fn an_idle_connection_that_the_target_ends_leaves_the_account() {
         async move {
             let mut scrap = [0; 1024];
             let _ = stream.read(&mut scrap).await;
-            assert_eq!(counters.own_connections.load(Relaxed), 0, "nothing has proved that it is held");
+            assert_eq!(counters.own_connections.held(), 0, "nothing has proved that it is held");
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
             own_is(&counters, 1).await;
             drop(stream);

@@ -40,7 +40,7 @@ async fn tls_believes_whom_it_is_told_to() {
         let stage = FakeStage::default();
         let (stop, tally) = run_on(&stage, &scenario(flood(step(trust))), &around(port)).await;
         assert_eq!((stop, tally.unexpected), (Stop::Spent, BTreeMap::new()));
-        assert_eq!(stage.counters.own_connections.load(Relaxed), 0);
+        assert_eq!(stage.counters.own_connections.held(), 0);
     }
     let (stop, tally) = run_alone(&scenario(flood(step(Trust::WebRoots))), port).await;
     assert_eq!((stop, tally.counted), (Stop::Errors, 0));
