@@ -47,8 +47,10 @@ const MAX_LEVEL_BITS: u64 = (1 << EPOCH_AT) - 1;
 const REST: u64 = 1 << 20;
 /// A second with more samples than this doubles the interval.
 const MOST: u64 = 1500;
-/// A second with fewer samples than this halves the interval, if it was doubled.
-const FEWEST: u64 = 500;
+/// A second with fewer samples than this halves the interval, if it was doubled. A little less than half the most, so that the
+/// halved interval stays within it.
+const FEWEST: u64 = 700;
+const _: () = assert!(2 * FEWEST < MOST);
 const SECOND: u64 = 1_000_000_000;
 
 fn local() -> *mut Local {
@@ -222,7 +224,8 @@ mod tests {
         assert_eq!(next_level(0, MOST + 1, SECOND / 10), 1);
         assert_eq!(next_level(MAX_LEVEL, MOST + 1, SECOND / 10), MAX_LEVEL);
         assert_eq!(next_level(5, 1000, SECOND), 5);
-        assert_eq!(next_level(5, 300, SECOND), 4);
+        assert_eq!(next_level(5, 400, SECOND), 4);
+        assert_eq!(next_level(5, 300, SECOND), 3, "as fine as the rate allows");
         assert_eq!(next_level(5, 1, 100 * SECOND), 0, "a quiet time undoes every doubling");
         assert_eq!(next_level(0, 1, 100 * SECOND), 0);
     }
