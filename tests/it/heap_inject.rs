@@ -274,7 +274,8 @@ fn programs_that_are_hard_to_interrupt_go_on() {
         let before = slots(target.pid());
         for _ in 0..10 {
             let injected = target.inject(4096);
-            if mode == "busy" {
+            // These two allocate gigabytes a second beside what they keep: samples come, but rarely of that.
+            if ["busy", "exit"].contains(&mode) {
                 wait_for("samples", Duration::from_secs(20), || {
                     (injected.table.snapshot().unwrap().samples > 100).then_some(())
                 });
