@@ -11,12 +11,12 @@ use crate::sampling::{self, Guard};
 use crate::state::{self, Table};
 use crate::sys::{self, MAP_PRIVATE_ANONYMOUS, PROT_WRITE};
 use crate::table::{Record, count};
-use crate::unwind::{self, End};
+use crate::unwind::{self, End, Walk};
 use crate::wire::{Facts, Kind, UNWINDER_CFI};
 
 type Block = *mut c_void;
 /// A sample to be taken: the table, and the doublings of its interval.
-type Chosen = Option<(&'static Table, u64)>;
+type Chosen = Option<(Table, u64)>;
 
 /// Records a block with the stack of the caller.
 fn record(chosen: Chosen, kind: Kind, block: Block, size: usize, sp: usize, bp: usize) {
@@ -44,11 +44,19 @@ fn record(chosen: Chosen, kind: Kind, block: Block, size: usize, sp: usize, bp: 
     let facts = Facts { stack: table.stack(frames, kind), level, kind };
     count(&header.samples);
     table.insert(block as u64, Record { size: size as u64, facts });
-    figures::refresh(table);
+    if is_outside_allocator(kind, &walk) {
+        figures::refresh(&table);
+    }
+}
+
+/// Whether this thread is known to hold no lock of the allocator, so that it may be asked for its figures: the program called it, and
+/// no signal handler is at work that may have interrupted another call. A stack that was not followed to its end says nothing.
+fn is_outside_allocator(kind: Kind, walk: &Walk) -> bool {
+    kind == Kind::Block && walk.end == End::Whole && !walk.is_in_handler
 }
 
 /// Takes out the record of a block that goes away now.
-fn remove(block: Block) -> Option<(&'static Table, Record)> {
+fn remove(block: Block) -> Option<(Table, Record)> {
     let table = state::table().filter(|_| state::is_roomy())?;
     table.remove(block as u64).map(|record| (table, record))
 }

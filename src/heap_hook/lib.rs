@@ -28,6 +28,7 @@ mod state;
 mod sys;
 mod table;
 mod unwind;
+pub mod visit;
 pub mod wire;
 
 #[cfg(tidewatch_hook)]

@@ -4,7 +4,7 @@
 //! borrowed, an order, and who holds the library. A change of any size or meaning takes a new [`VERSION`].
 
 /// The version of this file.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 /// Bytes of the stack for the thread that is borrowed.
 pub const STACK_BYTES: usize = 64 << 10;
 /// Functions that the sampler stands before.
@@ -68,10 +68,8 @@ pub struct Order {
     pub version: u64,
     /// [`BEGIN`], [`FOLLOW`] or [`END`].
     pub task: u64,
-    /// The file for the table, to be closed once it is mapped.
+    /// The file for the table; it stays the caller's.
     pub table_file: i64,
-    /// The file that the library was loaded from, to be closed; negative for none.
-    pub library_file: i64,
     /// The mean number of bytes between samples.
     pub interval: u64,
     /// The real functions of [`NAMES`]; 0 for one that is left alone.
@@ -103,6 +101,53 @@ pub struct Hold {
     pub slots: u64,
 }
 
+/// [`Visit::state`]: the thread is on its way.
+pub const VISIT_BEGUN: u64 = 1;
+/// [`Visit::state`]: everything is done, and the thread waits for the injector to put it back.
+pub const VISIT_DONE: u64 = 2;
+/// [`Visit::state`]: nobody came, and the thread has put itself back.
+pub const VISIT_LEFT: u64 = 3;
+/// [`Visit::answer`]: the loader did not take the library; why stands in [`Visit::text`].
+pub const NO_LIBRARY: i64 = -5;
+/// Bytes of [`Visit::path`] and [`Visit::text`].
+pub const TEXT_BYTES: usize = 224;
+
+/// What a borrowed thread does, all of it by itself: whoever borrowed it may end at any moment. Written by the injector; the thread writes
+/// `state`, `library`, `answer` and `text`.
+#[repr(C)]
+pub struct Visit {
+    /// 0 before the thread is here, then [`VISIT_BEGUN`], [`VISIT_DONE`], [`VISIT_LEFT`].
+    pub state: u64,
+    /// What the order came to: [`DONE`], or why not.
+    pub answer: i64,
+    /// Where the library lies; 0 if it is to be loaded first.
+    pub library: u64,
+    /// The target's `__errno_location`, so that `errno` stays what it was.
+    pub errno_location: u64,
+    /// The target's `dlopen`.
+    pub dlopen: u64,
+    /// The target's `dlerror`.
+    pub dlerror: u64,
+    /// The order to be copied into the library's room; 0 bytes if it is there already.
+    pub order: u64,
+    /// How long it is.
+    pub order_bytes: u64,
+    /// Where orders lie, from the begin of the library.
+    pub room: u64,
+    /// Where `tidewatch_heap_obey` lies, from the begin of the library.
+    pub obey: u64,
+    /// Files to be closed at the end; negative for none.
+    pub files: [i64; 2],
+    /// How long the thread waits to be put back: seconds and nanoseconds.
+    pub patience: [u64; 2],
+    /// The stack pointer with which it puts itself back.
+    pub way_back: u64,
+    /// The path of the library, ended by a zero.
+    pub path: [u8; TEXT_BYTES],
+    /// What the loader says, ended by a zero.
+    pub text: [u8; TEXT_BYTES],
+}
+
 /// The room of the library. What is read of a library of any version comes first.
 #[repr(C, align(4096))]
 pub struct Room {
@@ -110,6 +155,8 @@ pub struct Room {
     pub hold: Hold,
     /// The order.
     pub order: Order,
+    /// What a borrowed thread does here.
+    pub visit: Visit,
     /// For the thread that is borrowed.
     pub stack: [u8; STACK_BYTES],
 }

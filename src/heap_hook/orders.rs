@@ -1,4 +1,4 @@
-//! Orders of an injector: carried out on a thread that it has stopped, or rather borrowed.
+//! Orders of an injector: carried out on a thread that it has borrowed ([`crate::visit`]).
 //!
 //! Slots are changed under the loader's lock, so that no module is loaded, unloaded or relocated meanwhile. The loader lends its lock to
 //! nobody, but `dlsym` holds it while it asks an indirect function for its address. So we have one, and look it up.
@@ -100,10 +100,6 @@ fn begin(order: &Order) -> i64 {
     let Some(slots) = under_lock() else { return NO_LOCK };
     (hold.slots, hold.is_held) = (slots, 1);
     let is_recording = state::attach_roomy(order.table_file as i32, order.interval);
-    sys::close(order.table_file as i32);
-    if order.library_file >= 0 {
-        sys::close(order.library_file as i32);
-    }
     if is_recording { DONE } else { NO_TABLE }
 }
 

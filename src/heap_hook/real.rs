@@ -131,6 +131,7 @@ pub fn is_allocator(pc: usize) -> bool {
     (ALLOCATOR_BEGIN.load(Ordering::Relaxed)..ALLOCATOR_END.load(Ordering::Relaxed)).contains(&pc)
 }
 
+const ENOMEM: i32 = 12;
 const ARENA: usize = 32 << 10;
 const HEAD: usize = 16;
 
@@ -150,10 +151,10 @@ fn early(size: usize, align: usize) -> *mut c_void {
     let Some(need) = size.checked_add(HEAD + align + 15).map(|need| need & !15).filter(|need| *need <= ARENA) else {
         return core::ptr::null_mut();
     };
-    let used = ARENA_USED.fetch_add(need, Ordering::Relaxed);
-    if used.saturating_add(need) > ARENA {
+    let more = |used: usize| used.checked_add(need).filter(|used| *used <= ARENA);
+    let Ok(used) = ARENA_USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) else {
         return core::ptr::null_mut();
-    }
+    };
     let block = (begin + used + HEAD).next_multiple_of(align);
     // SAFETY: the block and the word before it lie in a piece that was handed out to this call alone.
     unsafe { (block as *mut usize).sub(1).write((begin + used + need - block + 8) & !7 | 1) };
@@ -216,8 +217,12 @@ unsafe extern "C" fn first_posix_memalign(block: *mut Block, align: usize, size:
     if find() {
         return call!(POSIX_MEMALIGN(block, align, size): fn(*mut Block, usize, usize) -> i32);
     }
+    let early = early(size, align);
+    if early.is_null() {
+        return ENOMEM;
+    }
     // SAFETY: the caller's place for the block.
-    unsafe { *block = early(size, align) };
+    unsafe { *block = early };
     0
 }
 
@@ -233,18 +238,24 @@ unsafe extern "C" fn first_mmap(at: Block, size: usize, prot: i32, flags: i32, f
     if find() {
         return call!(MMAP(at, size, prot, flags, file, offset): fn(Block, usize, i32, i32, i32, i64) -> Block);
     }
-    usize::MAX as Block
+    // SAFETY: what the caller asks for, from the kernel itself.
+    unsafe { sys::mmap(at as usize, size, prot, flags, file, offset) as Block }
 }
 
 unsafe extern "C" fn first_munmap(at: Block, size: usize) -> i32 {
-    if find() { call!(MUNMAP(at, size): fn(Block, usize) -> i32) } else { -1 }
+    if find() {
+        return call!(MUNMAP(at, size): fn(Block, usize) -> i32);
+    }
+    // SAFETY: what the caller asks for, from the kernel itself.
+    unsafe { sys::munmap(at as usize, size) }
 }
 
 unsafe extern "C" fn first_mremap(at: Block, old: usize, new: usize, flags: i32, to: Block) -> Block {
     if find() {
         return call!(MREMAP(at, old, new, flags, to): fn(Block, usize, usize, i32, Block) -> Block);
     }
-    usize::MAX as Block
+    // SAFETY: what the caller asks for, from the kernel itself.
+    unsafe { sys::mremap(at as usize, old, new, flags, to as usize) as Block }
 }
 
 unsafe extern "C" fn first_dlclose(handle: Block) -> i32 {

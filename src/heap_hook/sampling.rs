@@ -6,7 +6,7 @@
 //! samples come fast, and down again; each record keeps the one that its count was drawn with.
 
 use core::arch::{asm, global_asm};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use crate::state::{self, Phase, Table};
 use crate::sys;
@@ -24,17 +24,18 @@ global_asm!(
     ".popsection",
 );
 
-/// What each thread has. A new thread's is all zeros.
+/// What each thread has. A new thread's is all zeros. Signal handlers of the thread come in between at any place, and subtract too, so the
+/// words are atomics, without any order among them: nobody but this thread reads them.
 #[repr(C)]
 pub struct Local {
     /// Bytes until the next sample. Allocations subtract their size; below zero they ask [`crossed`].
-    left: u64,
+    left: AtomicU64,
     /// The state of the generator; 0 before the first draw.
-    random: u64,
+    random: AtomicU64,
     /// The doublings of the interval that `left` was drawn with, and from [`EPOCH_AT`] on the epoch.
-    level: u64,
+    level: AtomicU64,
     /// Not 0 while this thread is inside the sampler, or in a signal handler on top of it.
-    busy: u64,
+    busy: AtomicU64,
 }
 
 const _: () = assert!(size_of::<Local>() == 32);
@@ -53,19 +54,20 @@ const FEWEST: u64 = 700;
 const _: () = assert!(2 * FEWEST < MOST);
 const SECOND: u64 = 1_000_000_000;
 
-fn local() -> *mut Local {
-    let place: *mut Local;
+fn local() -> &'static Local {
+    let place: *const Local;
     // SAFETY: the address of this thread's block, then the offset of the variable in it. Neither ever changes for a thread.
     unsafe {
         asm!("mov {0}, qword ptr fs:0", "add {0}, qword ptr [rip + tidewatch_local@GOTTPOFF]", out(reg) place,
-            options(pure, nomem, nostack));
+            options(pure, readonly, nostack));
     }
-    place
+    // SAFETY: this thread's own block, which is as long as the thread. It goes to no other thread: nothing in here keeps it.
+    unsafe { &*place }
 }
 
 /// Keeps this thread's allocations out of the sampler, and `errno` as it was, while it lives.
 pub struct Guard {
-    local: *mut Local,
+    local: &'static Local,
     errno: i32,
 }
 
@@ -73,13 +75,12 @@ impl Guard {
     /// Nothing if this thread is inside already.
     pub fn enter() -> Option<Self> {
         let local = local();
-        // SAFETY: this thread's own block. Volatile, because a signal handler may look in between.
-        unsafe {
-            if (&raw const (*local).busy).read_volatile() != 0 {
-                return None;
-            }
-            (&raw mut (*local).busy).write_volatile(1);
+        if local.busy.load(Ordering::Relaxed) != 0 {
+            return None;
         }
+        local.busy.store(1, Ordering::Relaxed);
+        // What comes next must not be moved before this: a handler in between looks at it.
+        compiler_fence(Ordering::SeqCst);
         Some(Self { local, errno: sys::errno() })
     }
 }
@@ -87,54 +88,51 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         sys::set_errno(self.errno);
-        // SAFETY: this thread's own block.
-        unsafe { (&raw mut (*self.local).busy).write_volatile(0) };
+        compiler_fence(Ordering::SeqCst);
+        self.local.busy.store(0, Ordering::Relaxed);
     }
 }
 
 /// Takes bytes from the count, for paths that are not written by hand. Whether the count was crossed.
 pub fn take(size: u64) -> bool {
-    // SAFETY: this thread's own block.
-    let left = unsafe { &mut (*local()).left };
-    let (rest, is_crossed) = left.overflowing_sub(size);
-    *left = rest;
-    is_crossed
+    local().left.fetch_sub(size, Ordering::Relaxed) < size
 }
 
 /// Told when an allocation of this size took the count below zero. If it is to be recorded: the table, and the doublings
 /// of the interval that it was drawn with.
-pub fn crossed(size: u64) -> Option<(&'static Table, u64)> {
-    let place = local();
+pub fn crossed(size: u64) -> Option<(Table, u64)> {
+    let local = local();
     let Some(_guard) = Guard::enter() else {
-        // SAFETY: this thread's own block. The count goes back to what it was.
-        unsafe { (*place).left = (*place).left.wrapping_add(size) };
+        // The count goes back to what it was.
+        local.left.fetch_add(size, Ordering::Relaxed);
         return None;
     };
-    // SAFETY: this thread's own block; handlers that come in between find it busy and only add what they subtracted.
-    let local = unsafe { &mut *place };
+    // Handlers that come in between find the thread busy, and only add what they subtracted.
     let table = match state::phase() {
         Phase::On(table) => table,
         Phase::Unready => {
-            local.left = 0;
+            local.left.store(0, Ordering::Relaxed);
             return None;
         }
         Phase::Off => {
             // What comes after the rest is drawn anew: its end is no sample.
-            (local.left, local.random) = (REST, 0);
+            local.left.store(REST, Ordering::Relaxed);
+            local.random.store(0, Ordering::Relaxed);
             return None;
         }
     };
-    if local.random == 0 || local.level >> EPOCH_AT != state::epoch() {
-        local.random = seed();
-        draw(local, table);
-        if local.left >= size {
-            local.left -= size;
+    let is_new = local.random.load(Ordering::Relaxed) == 0;
+    if is_new || local.level.load(Ordering::Relaxed) >> EPOCH_AT != state::epoch() {
+        local.random.store(seed(), Ordering::Relaxed);
+        draw(local, &table);
+        if local.left.load(Ordering::Relaxed) >= size {
+            local.left.fetch_sub(size, Ordering::Relaxed);
             return None;
         }
     }
-    let drawn = local.level & MAX_LEVEL_BITS;
-    pace(table);
-    draw(local, table);
+    let drawn = local.level.load(Ordering::Relaxed) & MAX_LEVEL_BITS;
+    pace(&table);
+    draw(local, &table);
     Some((table, drawn))
 }
 
@@ -145,14 +143,15 @@ fn seed() -> u64 {
     mix(state::seed() ^ mix(THREADS.fetch_add(1, Ordering::Relaxed))) | 1
 }
 
-fn draw(local: &mut Local, table: &Table) {
+fn draw(local: &Local, table: &Table) {
     let level = table.header().level.load(Ordering::Relaxed).min(MAX_LEVEL);
-    local.level = level | state::epoch() << EPOCH_AT;
-    local.random = local.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    local.level.store(level | state::epoch() << EPOCH_AT, Ordering::Relaxed);
+    let random = local.random.load(Ordering::Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    local.random.store(random, Ordering::Relaxed);
     // 53 bits, never 0.
-    let uniform = ((mix(local.random) >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+    let uniform = ((mix(random) >> 11) + 1) as f64 / (1_u64 << 53) as f64;
     let interval = state::interval() << level;
-    local.left = (-logarithm(uniform) * interval as f64) as u64;
+    local.left.store((-logarithm(uniform) * interval as f64) as u64, Ordering::Relaxed);
 }
 
 /// The natural logarithm of a number above 0 that is not subnormal, to about 11 digits.

@@ -25,7 +25,7 @@ pub enum Phase {
     /// No.
     Off,
     /// Yes, here.
-    On(&'static Table),
+    On(Table),
 }
 
 /// The page that says that this process is the one that was told to record.
@@ -52,16 +52,14 @@ pub fn seed() -> u64 {
 }
 
 /// The table, if this process records.
-pub fn table() -> Option<&'static Table> {
+pub fn table() -> Option<Table> {
     let alive = ALIVE.load(Ordering::Acquire);
-    // SAFETY: the page is mapped before its address is stored, and never unmapped. `TABLE` is shared by address, and
-    // has the layout of the one word in it.
-    unsafe {
-        if alive.is_null() || (*alive).load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        Some(&*(&raw const TABLE).cast::<Table>())
+    // SAFETY: the page is mapped before its address is stored, and never unmapped.
+    if alive.is_null() || unsafe { (*alive).load(Ordering::Acquire) } == 0 {
+        return None;
     }
+    // SAFETY: whoever sets the page has stored the place of a table before. It stays mapped; another table takes its place, not its address.
+    Some(unsafe { Table::at(TABLE.load(Ordering::Relaxed)) })
 }
 
 /// Whether anything is recorded. Decides it when that can be done.

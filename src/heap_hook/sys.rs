@@ -42,6 +42,7 @@ const SYS_MMAP: usize = 9;
 const SYS_MPROTECT: usize = 10;
 const SYS_MUNMAP: usize = 11;
 const SYS_RT_SIGPROCMASK: usize = 14;
+const SYS_MREMAP: usize = 25;
 const SYS_MADVISE: usize = 28;
 const SYS_GETPID: usize = 39;
 const SYS_FTRUNCATE: usize = 77;
@@ -74,6 +75,52 @@ unsafe fn call(number: usize, a: [usize; 6]) -> isize {
             lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     result
+}
+
+/// The same as the C library does it: -1 for an error, which goes into `errno`.
+///
+/// # Safety
+///
+/// As the call itself.
+unsafe fn call_as_c(number: usize, values: [usize; 6]) -> isize {
+    // SAFETY: promised by the caller.
+    match unsafe { call(number, values) } {
+        error @ -4095..0 => {
+            set_errno(-error as c_int);
+            -1
+        }
+        result => result,
+    }
+}
+
+/// `mmap`, for the moment in which the real one is being looked for.
+///
+/// # Safety
+///
+/// As the C function.
+pub unsafe fn mmap(at: usize, size: usize, prot: c_int, flags: c_int, file: c_int, offset: i64) -> usize {
+    // SAFETY: promised by the caller.
+    unsafe { call_as_c(SYS_MMAP, [at, size, prot as usize, flags as usize, file as usize, offset as usize]) as usize }
+}
+
+/// `munmap`, as [`mmap`].
+///
+/// # Safety
+///
+/// As the C function.
+pub unsafe fn munmap(at: usize, size: usize) -> c_int {
+    // SAFETY: promised by the caller.
+    unsafe { call_as_c(SYS_MUNMAP, [at, size, 0, 0, 0, 0]) as c_int }
+}
+
+/// `mremap`, as [`mmap`].
+///
+/// # Safety
+///
+/// As the C function.
+pub unsafe fn mremap(at: usize, old: usize, new: usize, flags: c_int, to: usize) -> usize {
+    // SAFETY: promised by the caller.
+    unsafe { call_as_c(SYS_MREMAP, [at, old, new, flags as usize, to, 0]) as usize }
 }
 
 /// What `errno` is now.

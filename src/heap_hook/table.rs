@@ -45,6 +45,7 @@ pub fn clear_filter() {
 }
 
 /// A table that is mapped at this address, for as long as the process lives.
+#[derive(Clone, Copy)]
 pub struct Table {
     begin: usize,
 }

@@ -139,10 +139,10 @@ fn processes_in_other_hands() {
     assert_eq!(heap::refusal(target_gone(pid), Way::Inject(Seccomp::Refuse)), Some(Refusal::Gone { pid }));
     assert_eq!(heap::refusal(target_gone(pid), Way::Preload), Some(Refusal::Gone { pid }));
 
+    // A call from outside returns by no signal, so it does not matter what the program makes of them.
     let mut shell = Command::new("sh");
     let target = started(shell.args(["-c", "trap '' SEGV; exec \"$0\""]).arg(&program));
-    let pid = target.pid();
-    assert_eq!(refused(target), Refusal::IgnoresFaults { pid });
+    heap::inject(target.process(), 65_536, Seccomp::Refuse).unwrap().detach().unwrap();
 }
 
 fn target_gone(pid: u32) -> tidewatch::sample::Process {

@@ -56,6 +56,8 @@ pub struct Walk {
     pub length: usize,
     /// How the stack ended.
     pub end: End,
+    /// Whether a signal handler is on it.
+    pub is_in_handler: bool,
 }
 
 /// Takes the stack of a caller, from the stack pointer at the begin of the function it called and its frame pointer.
@@ -65,7 +67,7 @@ pub struct Walk {
 /// Functions whose return addresses lie on the stack stay loaded meanwhile; those of the caller of `sp`'s owner do.
 pub unsafe fn walk(sp: usize, bp: usize) -> Walk {
     let mut stack = Stack::around(sp);
-    let mut walk = Walk { frames: [0; MAX_FRAMES], length: 0, end: End::Truncated };
+    let mut walk = Walk { frames: [0; MAX_FRAMES], length: 0, end: End::Truncated, is_in_handler: false };
     let Some(pc) = stack.read(sp) else { return walk };
     let mut at = Registers { pc, sp: sp + 8, bp };
     // A return address may be the first of the next function: the call is one before it.
@@ -85,6 +87,7 @@ pub unsafe fn walk(sp: usize, bp: usize) -> Walk {
             Step::Interrupted(next) if next.pc > 1 => {
                 back = 0;
                 at = next;
+                walk.is_in_handler = true;
             }
             Step::To(_) | Step::Interrupted(_) | Step::Outermost => {
                 walk.end = End::Whole;

@@ -181,12 +181,6 @@ pub enum Refusal {
         /// Which process.
         pid: u32,
     },
-    /// It ignores the signal by which calls from outside return.
-    #[error("process {pid} ignores SIGSEGV, by which a call from outside returns; launch it with tidewatch run --heap")]
-    IgnoresFaults {
-        /// Which process.
-        pid: u32,
-    },
     /// A sampler is there already.
     #[error("a heap sampler is in process {pid} already, {by}; end that watch first")]
     AlreadySampled {
@@ -215,7 +209,7 @@ pub enum Refusal {
     },
     /// No thread came to a safe place.
     #[error(
-        "no thread of process {pid} was at a place where it may be borrowed within {seconds} s ({tried} tries); attach again, or \
+        "no thread of process {pid} reached a safe point within {seconds} s ({tried} tries): {reason}; attach again, or \
          launch it with tidewatch run --heap"
     )]
     NoSafeThread {
@@ -225,6 +219,19 @@ pub enum Refusal {
         seconds: u64,
         /// How often.
         tried: u32,
+        /// What was in the way most often.
+        reason: String,
+    },
+    /// A thread did not come back from a call.
+    #[error(
+        "a thread of process {pid} has not returned from loading the heap sampler within {seconds} s; it goes on by itself \
+         when it does; attach again later"
+    )]
+    CallLasts {
+        /// Which process.
+        pid: u32,
+        /// How long was waited.
+        seconds: u64,
     },
     /// The loader did not take the library.
     #[error("the loader of process {pid} refused the heap sampler: {message}; launch it with tidewatch run --heap")]

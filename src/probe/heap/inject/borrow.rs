@@ -3,20 +3,31 @@
 //! Threads that wait are tried first; a thread at an unsafe place goes on at once. All of it happens on a thread of ours that does
 //! nothing else: when it ends, the kernel lets go of whatever it still traced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::place::Places;
+use super::hold::Hold;
+use super::place::{Obstacle, Places};
 use super::target::{Mapping, Target};
 use super::trace::{Missed, Stopped};
 use crate::probe::heap::refusal::Refusal;
 
 /// How long a thread may take to stop.
 const TO_STOP: Duration = Duration::from_millis(100);
-/// Between two rounds of tries.
-const PAUSE: Duration = Duration::from_micros(300);
+/// Between the first two rounds of tries. It grows with each round.
+const FIRST_PAUSE: Duration = Duration::from_micros(300);
+/// The longest time between two rounds while a thread computes: such a one is elsewhere each time. A stop takes some 20 us of it.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest time between two rounds where all threads wait.
+const LONGEST_REST: Duration = Duration::from_millis(200);
+/// The most threads that one round stops, while rounds follow each other fast, and later.
+const AT_ONCE: (usize, usize) = (4, 1);
+/// A thread that waits at an unsafe place is stopped again after this, if it still waits there.
+const UNCHANGED: Duration = Duration::from_secs(1);
+/// Which part of the time threads on stacks of unknown bounds are left out.
+const OWN_STACKS_FIRST: u32 = 5;
 
 /// What could not be done on a borrowed thread.
 pub(super) enum Failure {
@@ -49,21 +60,42 @@ enum Outcome<T> {
     Late,
 }
 
-/// Borrows a thread, within a time, and works on it.
+/// Tries of one borrowing.
+struct Tries<'a> {
+    target: &'a Target,
+    places: &'a Places,
+    begin: Instant,
+    within: Duration,
+    /// Threads that did not stop in time.
+    stuck: BTreeSet<u32>,
+    /// Where threads waited that were no use, and since when.
+    unsafe_at: BTreeMap<u32, (String, Instant)>,
+    tried: u32,
+    obstacles: BTreeMap<Obstacle, u32>,
+}
+
+/// Borrows a thread, within a time, and works on it. What is worked with besides the thread is the lowest address of its stack.
 pub(super) fn borrow<T: Send>(
     target: &Target,
     places: &Places,
     within: Duration,
-    mut work: impl FnMut(&mut Stopped) -> Result<T, Failure> + Send,
+    mut work: impl FnMut(&mut Stopped, u64) -> Result<T, Failure> + Send,
 ) -> Result<Done<T>, Refusal> {
-    let deadline = Instant::now() + within;
-    let mut tried = 0;
-    let mut stuck = BTreeSet::new();
+    let mut tries = Tries {
+        target,
+        places,
+        begin: Instant::now(),
+        within,
+        stuck: BTreeSet::new(),
+        unsafe_at: BTreeMap::new(),
+        tried: 0,
+        obstacles: BTreeMap::new(),
+    };
     loop {
         let outcome = thread::scope(|scope| {
             let attempts = scope.spawn(|| {
                 be_prompt();
-                attempts(target, places, deadline, &stuck, &mut tried, &mut work)
+                tries.attempts(&mut work)
             });
             attempts.join().unwrap_or_else(|_| Outcome::Refused(Refusal::Gone { pid: target.pid() }))
         });
@@ -71,86 +103,158 @@ pub(super) fn borrow<T: Send>(
             Outcome::Done(done) => return Ok(done),
             Outcome::Refused(refusal) => return Err(refusal),
             Outcome::Stuck(thread) => {
-                stuck.insert(thread);
+                tries.stuck.insert(thread);
             }
-            Outcome::Late => {
-                return Err(Refusal::NoSafeThread { pid: target.pid(), seconds: within.as_secs(), tried });
-            }
+            Outcome::Late => return Err(tries.refusal()),
         }
     }
 }
 
-fn attempts<T>(
-    target: &Target,
-    places: &Places,
-    deadline: Instant,
-    stuck: &BTreeSet<u32>,
-    tried: &mut u32,
-    work: &mut impl FnMut(&mut Stopped) -> Result<T, Failure>,
-) -> Outcome<T> {
-    for round in 0_u32.. {
-        let gone = || Outcome::Refused(Refusal::Gone { pid: target.pid() });
-        let Ok(maps) = target.maps() else { return gone() };
-        if !target.runs() {
-            return gone();
-        }
-        let mut threads = candidates(target, places, round);
-        // Those that did not stop in time come again when there is nobody else.
-        threads.sort_by_key(|thread| stuck.contains(thread));
-        for thread in threads {
-            if Instant::now() >= deadline {
+impl Tries<'_> {
+    fn refusal(&self) -> Refusal {
+        let worst = self.obstacles.iter().max_by_key(|(_, count)| **count);
+        let reason =
+            worst.map_or_else(|| "no thread could be stopped".to_owned(), |(obstacle, _)| obstacle.to_string());
+        Refusal::NoSafeThread { pid: self.target.pid(), seconds: self.within.as_secs(), tried: self.tried, reason }
+    }
+
+    fn is_late(&self) -> bool {
+        self.begin.elapsed() >= self.within
+    }
+
+    fn attempts<T>(&mut self, work: &mut impl FnMut(&mut Stopped, u64) -> Result<T, Failure>) -> Outcome<T> {
+        let gone = Refusal::Gone { pid: self.target.pid() };
+        let mut pause = FIRST_PAUSE;
+        for round in 0.. {
+            let Ok(maps) = self.target.maps() else { return Outcome::Refused(gone) };
+            if !self.target.runs() {
+                return Outcome::Refused(gone);
+            }
+            let most = if pause < LONGEST_PAUSE { AT_ONCE.0 } else { AT_ONCE.1 };
+            let candidates = self.candidates(round, most);
+            let longest = if candidates.is_empty() { LONGEST_REST } else { LONGEST_PAUSE };
+            for thread in candidates {
+                if self.is_late() {
+                    return Outcome::Late;
+                }
+                if let Some(outcome) = self.attempt(thread, &maps, work) {
+                    return outcome;
+                }
+            }
+            if self.is_late() {
                 return Outcome::Late;
             }
-            let stopped = Stopped::stop(thread, TO_STOP);
-            *tried += 1;
-            let mut stopped = match stopped {
-                Ok(stopped) => stopped,
-                Err(Missed::Stuck) => return Outcome::Stuck(thread),
-                Err(Missed::Stopped) => return Outcome::Refused(Refusal::Stopped { pid: target.pid() }),
-                Err(Missed::Gone | Missed::Unreadable) => continue,
-            };
-            if !is_safe(target, places, &maps, &stopped) {
-                continue;
+            thread::sleep(pause);
+            pause = (pause * 4 / 3).min(longest);
+        }
+        Outcome::Late
+    }
+
+    /// Tries one thread. Nothing if it is no use now.
+    fn attempt<T>(
+        &mut self,
+        thread: u32,
+        maps: &[Mapping],
+        work: &mut impl FnMut(&mut Stopped, u64) -> Result<T, Failure>,
+    ) -> Option<Outcome<T>> {
+        let place = self.place_of(thread);
+        self.tried += 1;
+        let _hold = Hold::begin();
+        let mut stopped = match Stopped::stop(thread, TO_STOP) {
+            Ok(stopped) => stopped,
+            Err(Missed::Stuck) => {
+                *self.obstacles.entry(Obstacle::DoesNotStop).or_default() += 1;
+                return Some(Outcome::Stuck(thread));
             }
-            match work(&mut stopped) {
-                Ok(value) => return Outcome::Done(Done { value, pause: stopped.release(), tried: *tried }),
-                Err(Failure::Retry) => {}
-                Err(Failure::Refused(refusal)) => return Outcome::Refused(refusal),
+            Err(Missed::Stopped) => return Some(Outcome::Refused(Refusal::Stopped { pid: self.target.pid() })),
+            Err(Missed::Gone | Missed::Unreadable) => {
+                let tracer = self.target.status(thread).and_then(|status| status.number("TracerPid")).unwrap_or(0);
+                if tracer != 0 {
+                    *self.obstacles.entry(Obstacle::Traced { by: tracer }).or_default() += 1;
+                }
+                return None;
+            }
+        };
+        let obstacle = match self.floor(maps, &stopped) {
+            Ok(floor) => match work(&mut stopped, floor) {
+                Ok(value) => {
+                    let done = Done { value, pause: stopped.release(), tried: self.tried };
+                    return Some(Outcome::Done(done));
+                }
+                Err(Failure::Refused(refusal)) => return Some(Outcome::Refused(refusal)),
+                Err(Failure::Retry) => Obstacle::Stack,
+            },
+            Err(obstacle) => obstacle,
+        };
+        drop(stopped);
+        *self.obstacles.entry(obstacle).or_default() += 1;
+        if let Some(place) = place {
+            self.unsafe_at.insert(thread, (place, Instant::now()));
+        }
+        None
+    }
+
+    /// The lowest address of the thread's stack, if it may be borrowed where it is.
+    fn floor(&self, maps: &[Mapping], stopped: &Stopped) -> Result<u64, Obstacle> {
+        // A sequence that must be begun again would go on instead.
+        let sequence = stopped.restartable_sequence().map_or(Ok(0), |address| self.target.word(address + 8));
+        if sequence.is_ok_and(|sequence| sequence != 0) {
+            return Err(Obstacle::Sequence);
+        }
+        let at = stopped.at();
+        self.places.safe(self.target, maps, at)?;
+        let stack = maps.iter().find(|mapping| mapping.holds(at.rsp) && &mapping.rights == b"rw-p");
+        let stack = stack.ok_or(Obstacle::Stack)?;
+        // The stack of a thread that the C library made ends with what it knows of the thread. Others may be small.
+        let is_known = stack.path == "[stack]" || stack.holds(at.fs_base);
+        if !is_known && self.begin.elapsed() < self.within / OWN_STACKS_FIRST {
+            return Err(Obstacle::SmallStack);
+        }
+        Ok(stack.begin)
+    }
+
+    /// Threads to be tried: those that wait at a safe place; where there are none, and in every fourth round, any that are not known to
+    /// be where they were in vain.
+    fn candidates(&self, round: usize, most: usize) -> Vec<u32> {
+        let mut threads = self.target.threads();
+        if threads.is_empty() {
+            return threads;
+        }
+        let first = round % threads.len();
+        threads.rotate_left(first);
+        threads.retain(|thread| !self.is_unchanged(*thread));
+        // Those that did not stop in time come again when there is nobody else.
+        threads.sort_by_key(|thread| self.stuck.contains(thread));
+        if round % 4 != 3 {
+            let waits = |thread: &u32| self.waits(*thread);
+            let waiting: Vec<u32> = threads.iter().copied().filter(waits).take(most).collect();
+            if !waiting.is_empty() {
+                return waiting;
             }
         }
-        if Instant::now() >= deadline {
-            return Outcome::Late;
-        }
-        thread::sleep(PAUSE);
+        threads.truncate(most);
+        threads
     }
-    Outcome::Late
-}
 
-fn is_safe(target: &Target, places: &Places, maps: &[Mapping], stopped: &Stopped) -> bool {
-    // A sequence that must be begun again would go on instead.
-    let sequence = stopped.restartable_sequence().map_or(Ok(0), |address| target.word(address + 8));
-    sequence.is_ok_and(|sequence| sequence == 0) && places.is_safe(target, maps, stopped.at())
-}
-
-/// Threads that wait at a safe place; all threads where there is none, and in every fourth round.
-fn candidates(target: &Target, places: &Places, round: u32) -> Vec<u32> {
-    /// Asking many threads takes longer than the wait of some lasts; a few are enough.
-    const ENOUGH: usize = 4;
-    let threads = target.threads();
-    if round % 4 == 3 {
-        return threads;
+    fn is_unchanged(&self, thread: u32) -> bool {
+        self.unsafe_at
+            .get(&thread)
+            .is_some_and(|(place, since)| since.elapsed() < UNCHANGED && self.place_of(thread).as_ref() == Some(place))
     }
-    let waiting: Vec<u32> =
-        threads.iter().copied().filter(|thread| waits(target, places, *thread)).take(ENOUGH).collect();
-    if waiting.is_empty() { threads } else { waiting }
-}
 
-/// Whether a thread waits at a safe place, looked at from outside.
-fn waits(target: &Target, places: &Places, thread: u32) -> bool {
-    let line = fs::read_to_string(format!("/proc/{}/task/{thread}/syscall", target.pid())).unwrap_or_default();
-    // The number of the call, six values, the stack pointer and the program counter.
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let [call, a, b, c, d, _, _, _, pc] = words.as_slice() else { return false };
-    let hex = |word: &&str| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0);
-    call.parse().is_ok_and(|call| places.is_waiting(call, [a, b, c, d].map(hex), hex(pc)))
+    /// The system call that a thread waits in, with its values and where it lies; nothing of one that computes.
+    fn place_of(&self, thread: u32) -> Option<String> {
+        let line = fs::read_to_string(format!("/proc/{}/task/{thread}/syscall", self.target.pid())).ok()?;
+        line.starts_with(|digit: char| digit.is_ascii_digit()).then_some(line)
+    }
+
+    /// Whether a thread waits at a safe place, seen from outside.
+    fn waits(&self, thread: u32) -> bool {
+        let line = self.place_of(thread).unwrap_or_default();
+        // The number of the call, six values, the stack pointer and the program counter.
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [call, a, b, c, d, _, _, _, pc] = words.as_slice() else { return false };
+        let hex = |word: &&str| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0);
+        call.parse().is_ok_and(|call| self.places.is_waiting(call, [a, b, c, d].map(hex), hex(pc)))
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::image::{find, headers, number};
 use super::modules::{Given, INJECTED, Modules, PRELOADED};
-use super::target::{Status, Target, start_of};
+use super::target::{Status, Target, folder_of, start_of};
 use crate::probe::heap::refusal::{Refusal, Seccomp, Way};
 use crate::sample::Process;
 
@@ -106,9 +106,6 @@ pub(super) fn standing(pid: u32, status: &Status, seccomp: Seccomp) -> Result<()
     if status.field("x86_Thread_features").is_some_and(|features| features.contains("shstk")) {
         return Err(Refusal::ShadowStack { pid });
     }
-    if status.set("SigIgn") & 1 << (libc::SIGSEGV - 1) != 0 {
-        return Err(Refusal::IgnoresFaults { pid });
-    }
     Ok(())
 }
 
@@ -131,7 +128,7 @@ pub(super) fn denied(pid: u32, status: &Status, yama: &Path) -> Refusal {
 
 /// What the file of the program forbids.
 fn program(pid: u32) -> Result<(), Refusal> {
-    match File::open(format!("/proc/{pid}/exe")) {
+    match File::open(format!("{}/exe", folder_of(pid))) {
         Ok(file) => program_file(&file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Refusal::Gone { pid }),
         Err(_) => Err(Refusal::NotPermitted { pid }),

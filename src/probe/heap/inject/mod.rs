@@ -6,10 +6,15 @@
 //! [`Injected`], puts the slots back; the library stays mapped, because threads may be inside, and a later watch takes it up
 //! again. What cannot be shown to be safe is not done: see [`Refusal`].
 //!
+//! The thread depends on nobody while it is borrowed: its way back lies in its own memory ([`frame`](self)) before anything is called.
+//! Where tidewatch ends in the middle, by whatever signal, the thread finishes what it began and goes on in its program.
+//!
 //! The calls here block, for milliseconds usually and for seconds at worst.
 
 mod borrow;
 mod check;
+mod frame;
+mod hold;
 mod image;
 mod load;
 mod modules;
@@ -17,6 +22,7 @@ mod modules;
 #[expect(dead_code, reason = "what only the sampler needs")]
 mod order;
 mod place;
+mod strays;
 mod target;
 mod trace;
 
@@ -36,6 +42,7 @@ use image::Image;
 use load::{Calls, Functions, Offsets, Wish};
 use modules::Modules;
 use place::Places;
+use strays::{Owner, Strays};
 use target::{Mapping, Target, start_of};
 
 pub(super) use check::check;
@@ -72,6 +79,8 @@ struct Link {
     seen: BTreeSet<(u64, u64)>,
     /// Of each module that has any, a slot that leads to the library. A module that goes, and comes to the same place again, is known by it.
     led: BTreeMap<u64, u64>,
+    /// Whether an order was never seen to end.
+    is_lost: bool,
 }
 
 /// Puts the sampler into a running process. `interval_bytes` is the mean number of bytes between two samples.
@@ -86,6 +95,7 @@ pub fn inject(process: Process, interval_bytes: u64, seccomp: Seccomp) -> Result
     let (target, modules) = check::checked(process, seccomp)?;
     let offsets = Offsets::of_library().ok_or(Refusal::Unsupported)?;
     let modules = end_left(&target, modules, offsets)?;
+    remove_strays(&target, &modules)?;
     let (real, with_stubs) = load::real(&target, &modules);
     let own = std::process::id();
     let wish = Wish {
@@ -115,7 +125,19 @@ pub fn inject(process: Process, interval_bytes: u64, seccomp: Seccomp) -> Result
     }
     let seen = seen(&modules.maps);
     let copy = table.try_clone().map_err(|source| HeapError::Read { path: table_path(process.pid), source });
-    let mut link = Link { target, modules, places, functions, offsets, begin, wish, table, seen, led: BTreeMap::new() };
+    let mut link = Link {
+        target,
+        modules,
+        places,
+        functions,
+        offsets,
+        begin,
+        wish,
+        table,
+        seen,
+        led: BTreeMap::new(),
+        is_lost: false,
+    };
     link.remember();
     let mut link = Some(link);
     // From here on whatever fails puts the slots back.
@@ -142,9 +164,10 @@ impl Work<'_> {
     /// Borrows a thread twice: to make files, and once they are filled to load the library and let it begin. So each time is short. Where
     /// the library lies, and our descriptor of its table.
     fn bring_in(&self, there: Option<u64>) -> Result<Done<(u64, File)>, Refusal> {
-        let made = self.on_thread(TO_ATTACH, |calls| calls.make_files(there.is_none()))?;
+        let owner = Owner::own();
+        let made = self.on_thread(TO_ATTACH, |calls| calls.make_files(there.is_none(), owner))?;
         let files = made.value;
-        let filled = files.fill(self.target.pid());
+        let filled = files.fill(self.target.pid(), self.wish);
         let mut is_taken = false;
         let done = filled.and_then(|()| {
             self.on_thread(TO_ATTACH, |calls| {
@@ -155,6 +178,9 @@ impl Work<'_> {
                 }
             })
         });
+        if !matches!(done, Err(Refusal::CallLasts { .. })) {
+            files.forget_visit();
+        }
         if done.is_err() && !is_taken {
             // Nobody else closes them; where nobody can, they stay.
             let _ = self.on_thread(TO_ATTACH, |calls| calls.close_files(&files));
@@ -169,11 +195,8 @@ impl Work<'_> {
         within: Duration,
         mut work: impl FnMut(&mut Calls<'_>) -> Result<T, borrow::Failure> + Send,
     ) -> Result<Done<T>, Refusal> {
-        borrow(self.target, self.places, within, |thread| {
-            let mut calls = Calls::on(self.target, self.functions, thread)?;
-            let result = work(&mut calls);
-            calls.end();
-            result
+        borrow(self.target, self.places, within, |thread, floor| {
+            work(&mut Calls::on(self.target, self.functions, thread, floor)?)
         })
     }
 }
@@ -240,13 +263,28 @@ fn end_left(target: &Target, modules: Modules, offsets: Offsets) -> Result<Modul
     let wish = Wish { task: order::END, interval: 1, real, owner: (0, 0), with_stubs: false, ranges };
     let functions = Functions::of(target, &modules)?;
     let begin = image.begin;
-    borrow(target, &places, TO_DETACH, |thread| {
-        let mut calls = Calls::on(target, &functions, thread)?;
-        let result = calls.order(begin, offsets, &wish, -1, -1);
-        calls.end();
-        result
+    borrow(target, &places, TO_DETACH, |thread, floor| {
+        Calls::on(target, &functions, thread, floor)?.order(begin, offsets, &wish, -1)
     })?;
     Modules::of(target)
+}
+
+/// Takes away what a watch left that was killed while a thread was borrowed.
+fn remove_strays(target: &Target, modules: &Modules) -> Result<(), Refusal> {
+    if Strays::of(target).is_empty() {
+        return Ok(());
+    }
+    let mut places = Places::new(target, &modules.maps, &modules.loader, &modules.libc, &modules.allocator);
+    modules.injected().for_each(|image| places.avoid(target, image.begin, image.end));
+    let functions = Functions::of(target, modules)?;
+    borrow(target, &places, TO_ATTACH, |thread, floor| {
+        let mut calls = Calls::on(target, &functions, thread, floor)?;
+        // As they are now: a thread that was on its way may have taken some away by itself.
+        let strays = Strays::of(target);
+        calls.close(&strays.files)?;
+        strays.mappings.iter().try_for_each(|(begin, bytes)| calls.unmap(*begin, *bytes))
+    })?;
+    Ok(())
 }
 
 impl std::fmt::Debug for Link {
@@ -258,6 +296,10 @@ impl std::fmt::Debug for Link {
 impl Link {
     /// Gives an order to the library, for the modules as they are now.
     fn order(&mut self, task: u64, within: Duration) -> Result<Duration, Refusal> {
+        if self.is_lost {
+            // A thread may still be about to carry out the last one.
+            return Err(Refusal::CallLasts { pid: self.target.pid(), seconds: trace::FOR_A_VISIT.as_secs() });
+        }
         let gone = || Refusal::Gone { pid: self.target.pid() };
         let maps = self.target.maps().map_err(|_| gone())?;
         let images = Image::all(&self.target, &maps);
@@ -270,12 +312,11 @@ impl Link {
         let ranges = load::ranges(&maps, &self.modules.images);
         let wish = Wish { task, with_stubs, ranges, ..self.wish.clone() };
         let Self { target, places, functions, offsets, begin, .. } = self;
-        let done = borrow(target, places, within, |thread| {
-            let mut calls = Calls::on(target, functions, thread)?;
-            let result = calls.order(*begin, *offsets, &wish, -1, -1);
-            calls.end();
-            result
-        })?;
+        let done = borrow(target, places, within, |thread, floor| {
+            Calls::on(target, functions, thread, floor)?.order(*begin, *offsets, &wish, -1)
+        });
+        self.is_lost = matches!(done, Err(Refusal::CallLasts { .. }));
+        let done = done?;
         self.seen = seen(&maps);
         self.remember();
         Ok(done.pause)

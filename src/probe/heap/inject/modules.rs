@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::image::{Image, number};
-use super::target::{Mapping, Target};
+use super::target::{Mapping, Target, folder_of};
 use crate::probe::heap::refusal::Refusal;
 
 /// Found by what the kernel and the loader have left in memory, not by names.
@@ -27,7 +27,7 @@ pub(in super::super) struct Given(Vec<u8>);
 
 impl Given {
     pub(in super::super) fn of(pid: u32) -> Self {
-        Self(fs::read(format!("/proc/{pid}/auxv")).unwrap_or_default())
+        Self(fs::read(format!("{}/auxv", folder_of(pid))).unwrap_or_default())
     }
 
     fn value(&self, key: u64) -> Option<u64> {
@@ -56,7 +56,14 @@ impl Modules {
         let libc = started.filter(known).or_else(|| images.iter().find(|image| known(image)).cloned());
         let libc = libc.ok_or_else(unknown)?;
         // The C library calls `malloc` itself, and by a slot, so that it gets whosever the program gets.
-        let allocator = libc.slot(target, "malloc").and_then(holding).unwrap_or_else(|| libc.clone());
+        let mut allocator = libc.slot(target, "malloc").and_then(holding).unwrap_or_else(|| libc.clone());
+        if allocator.begin == program.begin && program.symbol(target, "malloc").is_none() {
+            // A program at a fixed address that takes the address of `malloc` has a stub for it, and the stub's address is everybody's.
+            let behind = program.slot(target, "malloc").and_then(holding).filter(|image| image.begin != program.begin);
+            let is_other = |image: &&Image| ![program.begin, loader.begin, libc.begin].contains(&image.begin);
+            let other = || images.iter().filter(is_other).find(|image| image.symbol(target, "malloc").is_some()).cloned();
+            allocator = behind.or_else(other).unwrap_or_else(|| libc.clone());
+        }
         Ok(Self { maps, images, program, loader, libc, allocator })
     }
 

@@ -10,11 +10,12 @@ use std::ops::Range;
 use libc::user_regs_struct as Registers;
 
 use super::image::{Image, find, number};
+use super::load::RESTORER;
 use super::target::{Mapping, Target};
 
 /// System calls that are waited in, that the loader and the allocator never make, and that can be interrupted
 /// without a trace. Writing is not among them: it may end with a part written.
-const WAITING: [libc::c_long; 20] = [
+const WAITING: [libc::c_long; 26] = [
     libc::SYS_read,
     libc::SYS_poll,
     libc::SYS_ppoll,
@@ -34,9 +35,59 @@ const WAITING: [libc::c_long; 20] = [
     libc::SYS_waitid,
     libc::SYS_pause,
     libc::SYS_rt_sigtimedwait,
+    libc::SYS_rt_sigsuspend,
+    libc::SYS_recvmmsg,
+    libc::SYS_flock,
+    libc::SYS_semtimedop,
+    libc::SYS_msgrcv,
+    libc::SYS_mq_timedreceive,
     // What goes on with a sleep, `poll` or a futex with an end in time that was interrupted before.
     libc::SYS_restart_syscall,
 ];
+
+/// Why a thread may not be borrowed where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Obstacle {
+    /// It runs in the loader or the allocator, or was called by them.
+    Inside,
+    /// It waits in a system call that cannot be interrupted without a trace, or that the loader or the allocator makes.
+    Call(u64),
+    /// It runs a signal handler that came while it was in the loader or the allocator.
+    Handler,
+    /// It is in a restartable sequence.
+    Sequence,
+    /// Its stack cannot be read, or has no room.
+    Stack,
+    /// It runs on a stack of the program's own, which may be small.
+    SmallStack,
+    /// It runs code of 32 bits, or code that no mapping holds.
+    Code,
+    /// It did not stop within 100 ms.
+    DoesNotStop,
+    /// Another process traces it.
+    Traced {
+        /// Which.
+        by: u64,
+    },
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Inside => f.write_str("the threads that were stopped were inside the allocator or the loader"),
+            Self::Call(number) => {
+                write!(f, "the threads wait in system call {number}, which cannot be interrupted without a trace")
+            }
+            Self::Handler => f.write_str("a signal handler had interrupted the allocator or the loader"),
+            Self::Sequence => f.write_str("the threads that were stopped were in a restartable sequence"),
+            Self::Stack => f.write_str("the stacks of the threads that were stopped had no room"),
+            Self::SmallStack => f.write_str("the threads run on stacks of the program's own, whose size is not known"),
+            Self::Code => f.write_str("the threads that were stopped ran code of another kind than 64-bit x86"),
+            Self::DoesNotStop => f.write_str("the threads did not stop within 100 ms"),
+            Self::Traced { by } => write!(f, "process {by} traces its threads"),
+        }
+    }
+}
 
 /// Code that a thread must not be inside of.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +111,6 @@ const NEAR: usize = 16 << 10;
 const FAR: usize = 256 << 10;
 /// From the begin of the frame of a signal to the interrupted program counter: `struct rt_sigframe` of the kernel.
 const INTERRUPTED: usize = 176;
-/// `mov $15, %rax; syscall`.
-const RESTORER: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
 /// `syscall`.
 const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
 /// The segment of 64-bit code.
@@ -126,24 +175,30 @@ impl Places {
     }
 
     /// Whether a stopped thread is at a safe place.
-    pub(super) fn is_safe(&self, target: &Target, maps: &[Mapping], at: &Registers) -> bool {
-        let Some(stack) = self.stack(target, maps, at.rsp) else { return false };
+    pub(super) fn safe(&self, target: &Target, maps: &[Mapping], at: &Registers) -> Result<(), Obstacle> {
+        let stack = self.stack(target, maps, at.rsp).ok_or(Obstacle::Stack)?;
         if self.is_inside_signal(&stack) {
-            return false;
+            return Err(Obstacle::Handler);
         }
         // Code of 32 bits calls differently.
         if at.cs != USER_CODE {
-            return false;
+            return Err(Obstacle::Code);
         }
         if at.orig_rax.cast_signed() >= 0 {
             // At the begin of a signal's handler the number of the call is still that of the one it came into.
             let is_at_call = target.bytes(at.rip.wrapping_sub(2), 2).is_ok_and(|bytes| bytes == SYSTEM_CALL);
-            return is_at_call && self.is_waiting(at.orig_rax, [at.rdi, at.rsi, at.rdx, at.r10], at.rip);
+            let is_waiting = self.is_waiting(at.orig_rax, [at.rdi, at.rsi, at.rdx, at.r10], at.rip);
+            return if is_at_call && is_waiting { Ok(()) } else { Err(Obstacle::Call(at.orig_rax)) };
+        }
+        if !self.code.iter().any(|code| code.contains(&at.rip)) {
+            return Err(Obstacle::Code);
         }
         let is_ours = self.libraries.iter().any(|library| library.contains(&at.rip));
-        let is_known = self.code.iter().any(|code| code.contains(&at.rip));
         let near = stack.get(..NEAR.min(stack.len())).unwrap_or_default();
-        is_known && !is_ours && !words(near).any(|word| self.is_return(word))
+        if is_ours || words(near).any(|word| self.is_return(word)) {
+            return Err(Obstacle::Inside);
+        }
+        Ok(())
     }
 
     /// Nothing where the stack cannot be made out: it may be newer than the list of mappings.

@@ -53,7 +53,7 @@ impl Mapping {
 impl Target {
     /// Opens the memory of a process, with the rights that tracing it takes.
     pub(in super::super) fn open(process: Process) -> io::Result<Self> {
-        let memory = File::options().read(true).write(true).open(format!("/proc/{}/mem", process.pid))?;
+        let memory = File::options().read(true).write(true).open(format!("{}/mem", folder_of(process.pid)))?;
         let target = Self { process, memory };
         // The file belongs to the process that has the pid now; which one that is can be asked after it was opened.
         if target.runs() { Ok(target) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
@@ -89,7 +89,7 @@ impl Target {
     }
 
     pub(in super::super) fn maps(&self) -> io::Result<Vec<Mapping>> {
-        let text = fs::read(format!("/proc/{}/maps", self.process.pid))?;
+        let text = fs::read(format!("{}/maps", folder_of(self.process.pid)))?;
         Ok(String::from_utf8_lossy(&text).lines().filter_map(Mapping::parse).collect())
     }
 
@@ -102,6 +102,23 @@ impl Target {
         let entries = fs::read_dir(format!("/proc/{}/task", self.process.pid)).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
+}
+
+/// Where the kernel shows the memory and the files of a process. They are those of its threads, and go from the place of the first
+/// when that one ends, even if others run on.
+pub(in super::super) fn folder_of(pid: u32) -> String {
+    let has_ended = |path: &str| {
+        let stat = fs::read(format!("{path}/stat")).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&stat).into_owned();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+    };
+    let first = format!("/proc/{pid}");
+    if !has_ended(&first) {
+        return first;
+    }
+    let threads = fs::read_dir(format!("{first}/task")).into_iter().flatten().flatten();
+    let mut folders = threads.filter_map(|thread| thread.path().to_str().map(str::to_owned));
+    folders.find(|folder| !has_ended(folder)).unwrap_or(first)
 }
 
 /// When a process began: field 22 of its `stat`, the 20th after the name.

@@ -58,7 +58,6 @@ fn processes_are_refused_by_their_status() {
         ("State:\tT (stopped)", "is stopped"),
         ("Seccomp:\t2", "filters its system calls"),
         ("x86_Thread_features:\tshstk", "shadow stack"),
-        ("SigIgn:\t0000000000000400", "ignores SIGSEGV"),
     ];
     for (line, expected) in cases {
         let refusal = standing(5, &Status::from_text(line), Seccomp::Refuse).unwrap_err().to_string();
@@ -116,11 +115,11 @@ fn every_refusal_is_one_line_that_says_what_to_do() {
         Refusal::Stopped { pid: 5 },
         Refusal::Seccomp { pid: 5 },
         Refusal::ShadowStack { pid: 5 },
-        Refusal::IgnoresFaults { pid: 5 },
+        Refusal::CallLasts { pid: 5, seconds: 10 },
         Refusal::AlreadySampled { pid: 5, by: text() },
         Refusal::Unreadable { pid: 5 },
         Refusal::NoexecMemory { pid: 5 },
-        Refusal::NoSafeThread { pid: 5, seconds: 3, tried: 10 },
+        Refusal::NoSafeThread { pid: 5, seconds: 3, tried: 10, reason: text() },
         Refusal::Loader { pid: 5, message: text() },
         Refusal::LoaderBusy { pid: 5 },
     ];

@@ -1,28 +1,38 @@
-//! One thread of a target, stopped: its registers, and calls of functions on it.
+//! One thread of a target, stopped: its registers, system calls on it, and visits.
 //!
-//! A thread that is let go, on whatever way, has every register, its signal mask and its system call as they were. A call returns to
-//! an address where nothing can be mapped; the kernel tells us of it instead of the thread. Signals stay pending meanwhile,
-//! but those that tell of a fault.
+//! Before a thread does anything for us, the way back is written into its own memory ([`super::frame`]), and its registers are
+//! changed before anything else is. From then on it puts itself back if we end, at whatever moment. While we live we put it back
+//! ourselves, to the last detail: its system call goes on as if it had never been stopped, and signals that came meanwhile are
+//! delivered as ever.
 
 use std::io;
 use std::mem::size_of;
+use std::os::unix::fs::FileExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::target::Status;
-
 use libc::{c_int, c_uint, c_void, user_regs_struct as Registers};
 
-/// The page below the end of the address space. The kernel maps nothing there.
-pub(super) const NOWHERE: u64 = 0x7fff_ffff_f000;
+use super::frame::{Original, Step, Stubs, WayBack};
+use super::order::{VISIT_DONE, VISIT_LEFT};
+use super::target::{Status, Target};
 
 const NT_X86_XSTATE: usize = 0x202;
 const PTRACE_GETSIGMASK: c_uint = 0x420a;
 const PTRACE_SETSIGMASK: c_uint = 0x420b;
 const PTRACE_GET_RSEQ_CONFIGURATION: c_uint = 0x420f;
 const EVENT_STOP: c_int = 128;
-/// Faults are told to us even where the thread has blocked them.
+/// What a stop at a system call is reported as with `PTRACE_O_TRACESYSGOOD`. It is no signal, so a thread whose tracer
+/// ends at such a stop is sent none.
+const SYSTEM_CALL_STOP: c_int = libc::SIGTRAP | 0x80;
+/// Faults are reported to us even where the thread has blocked them.
 const FAULTS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
+/// The longest time that a thread stays in a system call of ours, and on its way out of a visit.
+const FOR_A_CALL: Duration = Duration::from_secs(2);
+/// The longest time that a visit is waited for. A thread that takes longer puts itself back when it is done.
+pub(super) const FOR_A_VISIT: Duration = Duration::from_secs(10);
+/// Between two looks whether a visit hangs in a wait for a lock.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The thread could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +54,32 @@ pub(super) enum CallError {
     Gone,
     /// The function ran into a fault.
     Fault(c_int),
-    /// It waits for a lock that somebody holds.
+    /// It waits for a lock that another thread holds.
     Waits,
+    /// It has not returned in time, and puts itself back when it does.
+    Lasts,
     /// The kernel refused.
     Refused,
+    /// Its stack has no room for the way back.
+    NoStack,
 }
 
-enum Told {
+/// Where a thread is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// `tidewatch_heap_visit`.
+    pub(super) code: u64,
+    /// What it is to do.
+    pub(super) visit: u64,
+    /// The end of an empty stack.
+    pub(super) stack_end: u64,
+}
+
+enum Report {
     /// The stop that was asked for, or one that a stop signal makes.
     Event(c_int),
+    /// At the begin or the end of a system call.
+    SystemCall,
     Signal(c_int),
     Ended,
 }
@@ -63,10 +90,24 @@ pub(super) struct Stopped {
     saved: Registers,
     extended: Vec<u8>,
     mask: u64,
+    /// The way back, once it is written.
+    way_back: Option<Written>,
     is_changed: bool,
+    /// Whether the registers make an interrupted call again already, in case that nobody is left to see to it.
+    is_early: bool,
+    /// Whether the stop is one at which the kernel sees to interrupted system calls when it ends.
+    is_at_event: bool,
     is_held: bool,
     /// When it was asked to stop.
     since: Instant,
+}
+
+/// The way back in the memory of a thread.
+struct Written {
+    way: WayBack,
+    stubs: Stubs,
+    /// What was there before.
+    before: Vec<u8>,
 }
 
 fn ptrace(request: c_uint, thread: c_int, address: usize, data: usize) -> io::Result<()> {
@@ -75,32 +116,46 @@ fn ptrace(request: c_uint, thread: c_int, address: usize, data: usize) -> io::Re
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// What a thread that is traced does next; nothing until the deadline.
-fn wait(thread: c_int, until: Instant) -> Option<Told> {
-    let mut rounds = 0_u32;
-    loop {
-        let mut status = 0;
-        // SAFETY: `status` is writable.
-        let found = unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL | libc::WNOHANG) };
-        if found == thread {
-            if !libc::WIFSTOPPED(status) {
-                return Some(Told::Ended);
-            }
-            let signal = libc::WSTOPSIG(status);
-            return Some(if status >> 16 == EVENT_STOP { Told::Event(signal) } else { Told::Signal(signal) });
+/// What a thread that is traced reports, if it has anything to report.
+fn report(thread: c_int) -> Option<Report> {
+    let mut status = 0;
+    // SAFETY: `status` is writable.
+    let found = unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL | libc::WNOHANG) };
+    if found == thread {
+        if !libc::WIFSTOPPED(status) {
+            return Some(Report::Ended);
         }
-        if found < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            return Some(Told::Ended);
-        }
-        if Instant::now() >= until {
-            return None;
-        }
-        // A thread that was let run answers soon. On a busy machine one that sleeps is woken late, so this one only yields.
-        rounds += 1;
-        match rounds {
+        let signal = libc::WSTOPSIG(status);
+        return Some(match signal {
+            _ if status >> 16 == EVENT_STOP => Report::Event(signal),
+            SYSTEM_CALL_STOP => Report::SystemCall,
+            signal => Report::Signal(signal),
+        });
+    }
+    (found < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted).then_some(Report::Ended)
+}
+
+/// A thread that was let run answers soon. On a busy machine one that sleeps is woken late, so this one only yields at first.
+struct Patience(u32);
+
+impl Patience {
+    fn wait(&mut self) {
+        self.0 = self.0.saturating_add(1);
+        match self.0 {
             0..100 => std::hint::spin_loop(),
             100..5000 => thread::yield_now(),
             _ => thread::sleep(Duration::from_micros(50)),
+        }
+    }
+}
+
+/// What a thread reports until a moment; nothing if it does not.
+fn wait(thread: c_int, until: Instant) -> Option<Report> {
+    let mut patience = Patience(0);
+    loop {
+        match report(thread) {
+            None if Instant::now() < until => patience.wait(),
+            report => return report,
         }
     }
 }
@@ -109,7 +164,7 @@ impl Stopped {
     /// Stops a thread.
     pub(super) fn stop(thread: u32, within: Duration) -> Result<Self, Missed> {
         let thread = thread as c_int;
-        ptrace(libc::PTRACE_SEIZE, thread, 0, 0).map_err(|_| Missed::Gone)?;
+        ptrace(libc::PTRACE_SEIZE, thread, 0, libc::PTRACE_O_TRACESYSGOOD as usize).map_err(|_| Missed::Gone)?;
         let since = Instant::now();
         let mut stopped = Self {
             thread,
@@ -117,7 +172,10 @@ impl Stopped {
             saved: unsafe { std::mem::zeroed() },
             extended: Vec::new(),
             mask: 0,
+            way_back: None,
             is_changed: false,
+            is_early: false,
+            is_at_event: false,
             is_held: false,
             since,
         };
@@ -125,13 +183,16 @@ impl Stopped {
         loop {
             match wait(thread, since + within) {
                 None => return Err(Missed::Stuck),
-                Some(Told::Ended) => return Err(Missed::Gone),
+                Some(Report::Ended) => return Err(Missed::Gone),
                 // Its own signals come to it as ever.
-                Some(Told::Signal(signal)) => {
+                Some(Report::Signal(signal)) => {
                     ptrace(libc::PTRACE_CONT, thread, 0, signal as usize).map_err(|_| Missed::Gone)?;
                 }
-                Some(Told::Event(signal)) => {
-                    stopped.is_held = true;
+                Some(Report::SystemCall) => {
+                    ptrace(libc::PTRACE_CONT, thread, 0, 0).map_err(|_| Missed::Gone)?;
+                }
+                Some(Report::Event(signal)) => {
+                    (stopped.is_held, stopped.is_at_event) = (true, true);
                     return if signal == libc::SIGTRAP { stopped.save() } else { Err(Missed::Stopped) };
                 }
             }
@@ -147,6 +208,9 @@ impl Stopped {
         self.extended.truncate(part.iov_len);
         let mask_at = &raw mut self.mask as usize;
         ptrace(PTRACE_GETSIGMASK, self.thread, size_of::<u64>(), mask_at).map_err(|_| Missed::Unreadable)?;
+        if let Some(again) = made_again(&self.saved) {
+            self.is_early = self.set(&again).is_ok();
+        }
         Ok(self)
     }
 
@@ -174,98 +238,188 @@ impl Stopped {
         Some(found[0]).filter(|address| *address != 0)
     }
 
-    /// Some system calls end with `EINTR` when a thread is stopped, though no signal came. They are made again, as if nothing had been, unless a
-    /// handler is about to run: then a program may count on it. All others the kernel makes again by itself.
-    fn repeat_what_was_broken_off(&mut self) {
-        const EINTR: u64 = (-4_i64).cast_unsigned();
-        if self.extended.is_empty() || self.saved.orig_rax.cast_signed() < 0 || self.saved.rax != EINTR {
-            return;
+    /// Writes the way back. `floor` is the lowest address of the thread's stack.
+    pub(super) fn prepare(&mut self, target: &Target, stubs: Stubs, floor: u64) -> Result<(), CallError> {
+        let way = WayBack::below(self.saved.rsp, &self.original(target), stubs, None).ok_or(CallError::NoStack)?;
+        if way.at < floor {
+            return Err(CallError::NoStack);
         }
-        let Some(status) = Status::of(&format!("/proc/{}/status", self.thread)) else { return };
-        let pending = status.set("SigPnd") | status.set("ShdPnd");
-        if pending & status.set("SigCgt") & !self.mask == 0 {
-            self.saved.rip -= 2;
-            self.saved.rax = self.saved.orig_rax;
-            self.saved.orig_rax = u64::MAX;
-            self.is_changed = true;
-        }
+        let before = target.bytes(way.at, way.bytes.len()).map_err(|_| CallError::NoStack)?;
+        target.write(way.at, &way.bytes).map_err(|_| CallError::NoStack)?;
+        self.way_back = Some(Written { way, stubs, before });
+        Ok(())
     }
 
-    /// Calls a function, on a stack whose end is given and whose last word was set to [`NOWHERE`] at [`Self::landing`].
-    pub(super) fn call(&mut self, function: u64, values: &[u64], stack_end: u64) -> Result<u64, CallError> {
+    /// Adds a system call to the way back, at its begin.
+    pub(super) fn clean_up_with(&mut self, target: &Target, step: Step) -> Result<(), CallError> {
+        let Some(Written { way, stubs, before }) = self.way_back.take() else { return Err(CallError::NoStack) };
+        let way = WayBack::new(way.at, &self.original(target), stubs, Some(step));
+        let written = target.write(way.at, &way.bytes);
+        self.way_back = Some(Written { way, stubs, before });
+        written.map_err(|_| CallError::Gone)
+    }
+
+    /// The stack pointer with which the thread puts itself back.
+    pub(super) fn way_back(&self) -> u64 {
+        self.way_back.as_ref().map_or(0, |written| written.way.at)
+    }
+
+    /// Where a name may be put for the kernel.
+    pub(super) fn scratch(&self) -> u64 {
+        self.way_back.as_ref().map_or(0, |written| written.way.scratch())
+    }
+
+    /// With what it goes on when it puts itself back: what the kernel does at the end of a stop is done beforehand.
+    fn original(&self, target: &Target) -> Original<'_> {
+        Original { registers: again(&self.saved, target), mask: self.mask, extended: &self.extended }
+    }
+
+    /// Makes a system call. The result is negative for an error.
+    pub(super) fn system_call(&mut self, number: libc::c_long, values: &[u64]) -> Result<i64, CallError> {
+        let Some(Written { way, stubs, .. }) = &self.way_back else { return Err(CallError::NoStack) };
         let mut registers = self.saved;
-        registers.rip = function;
-        registers.rsp = Self::landing(stack_end);
-        registers.rax = 0;
-        registers.orig_rax = u64::MAX;
-        // The convention of C wants strings to go up; nothing is to be stepped through.
-        registers.eflags &= !0x500;
+        (registers.rip, registers.rsp) = (stubs.system_call, way.direct());
+        registers.rax = number.cast_unsigned();
         let places = [
             &mut registers.rdi,
             &mut registers.rsi,
             &mut registers.rdx,
-            &mut registers.rcx,
+            &mut registers.r10,
             &mut registers.r8,
             &mut registers.r9,
         ];
         places.into_iter().zip(values).for_each(|(place, value)| *place = *value);
+        self.send(registers)?;
+        // Its begin, and its end.
+        for _ in 0..2 {
+            self.reach_system_call()?;
+        }
+        self.registers().map(|registers| registers.rax.cast_signed()).map_err(|_| CallError::Gone)
+    }
+
+    /// Changes where the thread is. The registers come first: they lead back by themselves, which a signal mask does not.
+    fn send(&mut self, mut registers: Registers) -> Result<(), CallError> {
+        registers.orig_rax = u64::MAX;
+        // The convention of C wants strings to go up; nothing is to be stepped through.
+        registers.eflags &= !0x500;
         let blocked = FAULTS.iter().fold(u64::MAX, |mask, fault| mask & !(1 << (fault - 1)));
         let mask_at = &raw const blocked as usize;
-        self.is_changed = true;
-        ptrace(PTRACE_SETSIGMASK, self.thread, size_of::<u64>(), mask_at).map_err(|_| CallError::Refused)?;
         self.set(&registers).map_err(|_| CallError::Refused)?;
-        ptrace(libc::PTRACE_CONT, self.thread, 0, 0).map_err(|_| CallError::Gone)?;
-        self.returned()
+        self.is_changed = true;
+        ptrace(PTRACE_SETSIGMASK, self.thread, size_of::<u64>(), mask_at).map_err(|_| CallError::Refused)
     }
 
-    /// Where a call's return address is to be written, for a stack that ends there.
-    pub(super) fn landing(stack_end: u64) -> u64 {
-        (stack_end & !15) - 8
+    fn go_on(&mut self, request: c_uint, signal: c_int) -> Result<(), CallError> {
+        self.is_at_event = false;
+        ptrace(request, self.thread, 0, signal as usize).map_err(|_| CallError::Gone)
     }
 
-    fn returned(&mut self) -> Result<u64, CallError> {
-        let mut waits = 0;
+    fn reach_system_call(&mut self) -> Result<(), CallError> {
+        let until = Instant::now() + FOR_A_CALL;
+        self.go_on(libc::PTRACE_SYSCALL, 0)?;
         loop {
-            match wait(self.thread, Instant::now() + Duration::from_millis(250)) {
-                Some(Told::Ended) => {
-                    self.is_held = false;
-                    return Err(CallError::Gone);
-                }
-                Some(Told::Signal(signal)) => {
-                    let registers = self.registers().map_err(|_| CallError::Gone)?;
-                    if signal == libc::SIGSEGV && registers.rip == NOWHERE {
-                        return Ok(registers.rax);
-                    }
-                    if FAULTS.contains(&signal) {
-                        return Err(CallError::Fault(signal));
-                    }
-                    ptrace(libc::PTRACE_CONT, self.thread, 0, signal as usize).map_err(|_| CallError::Gone)?;
-                }
-                Some(Told::Event(_)) => {
+            match wait(self.thread, until) {
+                Some(Report::SystemCall) => return Ok(()),
+                Some(Report::Event(_)) => self.go_on(libc::PTRACE_SYSCALL, 0)?,
+                Some(Report::Signal(signal)) => self.pass_on(signal, libc::PTRACE_SYSCALL)?,
+                Some(Report::Ended) => return Err(self.ended()),
+                None => return Err(self.leave()),
+            }
+        }
+    }
+
+    /// Gives a signal to the thread, but for a fault: that is ours.
+    fn pass_on(&mut self, signal: c_int, request: c_uint) -> Result<(), CallError> {
+        if FAULTS.contains(&signal) { Err(CallError::Fault(signal)) } else { self.go_on(request, signal) }
+    }
+
+    fn ended(&mut self) -> CallError {
+        self.is_held = false;
+        CallError::Gone
+    }
+
+    /// Lets the thread put itself back: it is not stopped, and nobody traces it once this thread of ours ends.
+    fn leave(&mut self) -> CallError {
+        self.is_held = false;
+        CallError::Lasts
+    }
+
+    /// Sends the thread on a visit, and waits until it is done there. `state` reads [`super::order::Visit::state`].
+    pub(super) fn visit(&mut self, there: Place, state: &dyn Fn() -> Option<u64>) -> Result<(), CallError> {
+        let mut registers = self.saved;
+        (registers.rip, registers.rdi, registers.rsp) = (there.code, there.visit, there.stack_end & !15);
+        self.send(registers)?;
+        self.go_on(libc::PTRACE_CONT, 0)?;
+        let (until, mut next) = (Instant::now() + FOR_A_VISIT, Instant::now() + LOOK_EVERY);
+        let (mut waits, mut patience) = (0, Patience(0));
+        loop {
+            match report(self.thread) {
+                Some(Report::Ended) => return Err(self.ended()),
+                Some(Report::Signal(signal)) => self.pass_on(signal, libc::PTRACE_CONT)?,
+                Some(Report::SystemCall) => self.go_on(libc::PTRACE_CONT, 0)?,
+                Some(Report::Event(_)) => {
                     let registers = self.registers().map_err(|_| CallError::Gone)?;
                     // Twice in a row in a wait for a lock: its holder may wait for this very thread.
                     let is_waiting = registers.orig_rax == libc::SYS_futex as u64;
                     waits = if is_waiting { waits + 1 } else { 0 };
                     if waits >= 2 {
+                        self.is_at_event = true;
                         return Err(CallError::Waits);
                     }
-                    ptrace(libc::PTRACE_CONT, self.thread, 0, 0).map_err(|_| CallError::Gone)?;
+                    self.go_on(libc::PTRACE_CONT, 0)?;
                 }
-                None => ptrace(libc::PTRACE_INTERRUPT, self.thread, 0, 0).map_err(|_| CallError::Gone)?,
+                None => {}
+            }
+            if state().is_some_and(|state| state == VISIT_DONE || state == VISIT_LEFT) {
+                return self.fetch(state);
+            }
+            let now = Instant::now();
+            if now >= until {
+                return Err(self.leave());
+            }
+            if now >= next {
+                next = now + LOOK_EVERY;
+                ptrace(libc::PTRACE_INTERRUPT, self.thread, 0, 0).map_err(|_| CallError::Gone)?;
+            }
+            patience.wait();
+        }
+    }
+
+    /// Stops the thread at the end of a visit, where it waits for that.
+    fn fetch(&mut self, state: &dyn Fn() -> Option<u64>) -> Result<(), CallError> {
+        self.reach_event()?;
+        if state() == Some(VISIT_LEFT) {
+            // It was faster than us: it is on its way back, or back in its program, and stopped there.
+            (self.is_changed, self.is_early, self.way_back) = (false, false, None);
+            self.saved = self.registers().map_err(|_| CallError::Gone)?;
+        }
+        Ok(())
+    }
+
+    /// Stops the thread, or leads it from one stop to another, to one where the kernel sees to interrupted system calls.
+    fn reach_event(&mut self) -> Result<(), CallError> {
+        if self.is_at_event {
+            return Ok(());
+        }
+        let until = Instant::now() + FOR_A_CALL;
+        ptrace(libc::PTRACE_INTERRUPT, self.thread, 0, 0).map_err(|_| CallError::Gone)?;
+        loop {
+            match wait(self.thread, until) {
+                Some(Report::Event(_)) => {
+                    self.is_at_event = true;
+                    return Ok(());
+                }
+                Some(Report::SystemCall) => self.go_on(libc::PTRACE_CONT, 0)?,
+                Some(Report::Signal(signal)) => self.pass_on(signal, libc::PTRACE_CONT)?,
+                Some(Report::Ended) => return Err(self.ended()),
+                None => return Err(self.leave()),
             }
         }
     }
 
-    /// Puts everything back.
-    fn restore(&mut self) {
-        if !std::mem::take(&mut self.is_changed) {
-            return;
-        }
-        let mut part = libc::iovec { iov_base: self.extended.as_mut_ptr().cast(), iov_len: self.extended.len() };
-        // What fails here fails because the thread has ended.
-        let _ = ptrace(libc::PTRACE_SETREGSET, self.thread, NT_X86_XSTATE, &raw mut part as usize);
-        let _ = ptrace(PTRACE_SETSIGMASK, self.thread, size_of::<u64>(), &raw const self.mask as usize);
-        let _ = self.set(&self.saved);
+    /// Whether the thread is on its own again already.
+    pub(super) fn is_back(&self) -> bool {
+        !self.is_changed
     }
 
     /// Lets it go on. How long it was held.
@@ -278,14 +432,109 @@ impl Stopped {
         if !std::mem::take(&mut self.is_held) {
             return;
         }
+        if self.is_changed && !self.is_at_event {
+            // At the end of a system call of ours. What fails here fails because the thread has ended, or leads itself back.
+            if ptrace(libc::PTRACE_INTERRUPT, self.thread, 0, 0).is_err()
+                || self.go_on(libc::PTRACE_CONT, 0).is_err()
+                || self.reach_event().is_err()
+            {
+                return;
+            }
+        }
         self.repeat_what_was_broken_off();
-        self.restore();
+        let thread = self.thread;
+        self.restore(|at, bytes| {
+            // What was below the stack was nobody's; where it was after all, it is as before.
+            let memory = std::fs::File::options().write(true).open(format!("/proc/{thread}/mem"));
+            let _ = memory.and_then(|memory| memory.write_all_at(bytes, at));
+        });
         let _ = ptrace(libc::PTRACE_DETACH, self.thread, 0, 0);
+    }
+
+    /// Some system calls end with `EINTR` when a thread is stopped, though no signal came. They are made again, as if nothing had been, unless a
+    /// handler is about to run: then a program may count on it. All others the kernel makes again by itself.
+    fn repeat_what_was_broken_off(&mut self) {
+        if self.extended.is_empty() {
+            return;
+        }
+        let Some(again) = made_again(&self.saved) else { return };
+        let pending = Status::of(&format!("/proc/{}/status", self.thread))
+            .map_or(0, |status| (status.set("SigPnd") | status.set("ShdPnd")) & status.set("SigCgt") & !self.mask);
+        if pending == 0 {
+            self.saved = again;
+        }
+        if !self.is_changed {
+            let _ = self.set(&self.saved);
+        }
+    }
+
+    /// Puts everything back. The registers come after all else that the thread needs: until then they lead back by themselves.
+    fn restore(&mut self, memory: impl FnOnce(u64, &[u8])) {
+        if !std::mem::take(&mut self.is_changed) {
+            return;
+        }
+        let mut part = libc::iovec { iov_base: self.extended.as_mut_ptr().cast(), iov_len: self.extended.len() };
+        // What fails here fails because the thread has ended.
+        let _ = ptrace(libc::PTRACE_SETREGSET, self.thread, NT_X86_XSTATE, &raw mut part as usize);
+        let _ = ptrace(PTRACE_SETSIGMASK, self.thread, size_of::<u64>(), &raw const self.mask as usize);
+        if self.set(&self.saved).is_ok()
+            && let Some(Written { way, before, .. }) = self.way_back.take()
+        {
+            memory(way.at, &before);
+        }
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
         self.let_go();
+    }
+}
+
+const EINTR: u64 = (-4_i64).cast_unsigned();
+
+/// Registers that make a system call again that ended with `EINTR` when the thread was stopped.
+fn made_again(saved: &Registers) -> Option<Registers> {
+    let is_broken_off = saved.orig_rax.cast_signed() >= 0 && saved.rax == EINTR;
+    is_broken_off.then(|| Registers { rip: saved.rip - 2, rax: saved.orig_rax, orig_rax: u64::MAX, ..*saved })
+}
+
+/// What the kernel says to itself of a system call that it makes again: `ERESTARTSYS`, `ERESTARTNOINTR`, `ERESTARTNOHAND`.
+const AGAIN: [i64; 3] = [-512, -513, -514];
+/// `ERESTART_RESTARTBLOCK`: it goes on with a wait by another call, which an `rt_sigreturn` ends.
+const GO_ON: i64 = -516;
+
+/// Registers that make an interrupted system call again: what the kernel makes of `saved` when a stop ends, but that a wait begins anew.
+fn again(saved: &Registers, target: &Target) -> Registers {
+    let mut registers = *saved;
+    if saved.orig_rax.cast_signed() < 0 {
+        return registers;
+    }
+    let result = saved.rax.cast_signed();
+    if AGAIN.contains(&result) || result == GO_ON || saved.rax == EINTR {
+        let number = match saved.orig_rax {
+            number if number == libc::SYS_restart_syscall as u64 => restarted(target, saved.rip),
+            number => Some(number),
+        };
+        match number {
+            Some(number) => {
+                registers.rax = number;
+                registers.rip -= 2;
+            }
+            // Nothing is known of the wait but that it was interrupted.
+            None => registers.rax = EINTR,
+        }
+    }
+    registers.orig_rax = u64::MAX;
+    registers
+}
+
+/// The system call that is going on as `restart_syscall`: the code before it says which, `mov $number, %eax; syscall`.
+fn restarted(target: &Target, after: u64) -> Option<u64> {
+    const MOVE: u8 = 0xb8;
+    let code = target.bytes(after.checked_sub(7)?, 7).ok()?;
+    match code.as_slice() {
+        [MOVE, a, b, c, d, 0x0f, 0x05] => Some(u32::from_le_bytes([*a, *b, *c, *d]).into()),
+        _ => None,
     }
 }
