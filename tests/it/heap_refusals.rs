@@ -167,7 +167,7 @@ fn a_sampler_that_is_there_already() {
     goes_on(&mut target);
 }
 
-/// What a second process of this test program does: the order is a pid and whether to stay.
+/// What a second process of this test program does: the order is a pid, and whether to stay or to do it again and again.
 #[test]
 fn entry() {
     let Ok(order) = std::env::var(ORDER) else { return };
@@ -182,18 +182,21 @@ fn entry() {
                 }
             }
             injected.detach().unwrap();
+            while stays == "again" {
+                heap::inject(identify(pid.parse().unwrap()), 4096, Seccomp::Refuse).unwrap().detach().unwrap();
+            }
         }
         Err(error) => println!("\nTOLD {error}"),
     }
 }
 
-fn second(order: &str) -> Command {
+pub fn second(order: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "--nocapture", ENTRY]).env(ORDER, order).stderr(Stdio::null());
     command
 }
 
-fn told(target: &mut Target) -> String {
+pub fn told(target: &mut Target) -> String {
     wait_for("what it tells", Duration::from_secs(30), || target.line().strip_prefix("TOLD ").map(str::to_owned))
 }
 

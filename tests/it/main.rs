@@ -3,6 +3,7 @@
 //! - `guardian`: what is launched ends, whatever way its parent ends
 //! - `demo`: the first command that a new user runs
 //! - `heap_check`: a recording tells whose bytes grow
+//! - `heap_killed`: whoever puts it into a program may end at any moment
 //! - `heap_owners`: whose bytes grew, by its report
 //! - `heap_preload`: the allocation sampler inside real programs
 //! - `heap_servers`: servers under the sampler answer as they do without it
@@ -36,6 +37,8 @@ mod guardian;
 mod heap_check;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_inject;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod heap_killed;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_owners;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]

@@ -61,7 +61,8 @@ impl Modules {
             // A program at a fixed address that takes the address of `malloc` has a stub for it, and the stub's address is everybody's.
             let behind = program.slot(target, "malloc").and_then(holding).filter(|image| image.begin != program.begin);
             let is_other = |image: &&Image| ![program.begin, loader.begin, libc.begin].contains(&image.begin);
-            let other = || images.iter().filter(is_other).find(|image| image.symbol(target, "malloc").is_some()).cloned();
+            let other =
+                || images.iter().filter(is_other).find(|image| image.symbol(target, "malloc").is_some()).cloned();
             allocator = behind.or_else(other).unwrap_or_else(|| libc.clone());
         }
         Ok(Self { maps, images, program, loader, libc, allocator })
