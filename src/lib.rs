@@ -21,6 +21,7 @@ pub mod gate;
 pub mod growth;
 pub mod probe;
 pub mod recording;
+pub mod redact;
 pub mod report;
 pub mod sample;
 pub mod scenario;

@@ -14,6 +14,7 @@ mod general;
 mod random;
 mod segment;
 
+use crate::redact::Redactor;
 use general::General;
 use segment::{Name, Segment, Segments};
 
@@ -54,6 +55,13 @@ pub struct Fixed {
     pub env: BTreeMap<String, String>,
     /// Named groups of the ready pattern, the target's port among them.
     pub captures: BTreeMap<String, String>,
+}
+
+impl Fixed {
+    /// What takes the values of the environment out of a text.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
 }
 
 impl fmt::Debug for Fixed {

@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use crate::support::{root, tidewatch, told};
 
 /// Who may use whom inside the crate. `cli` may use everything; nothing uses `cli`.
-const IMPORTS: [(&str, &[&str]); 14] = [
+const IMPORTS: [(&str, &[&str]); 15] = [
     ("units", &[]),
     ("exit", &[]),
     ("statistics", &[]),
+    ("redact", &[]),
     ("sample", &["units"]),
     ("target", &["sample", "units"]),
     ("probe", &["sample", "units"]),
-    ("recording", &["sample", "units"]),
-    ("scenario", &["sample", "target", "units"]),
-    ("session", &["target", "probe", "scenario", "recording", "growth", "sample", "units"]),
+    ("recording", &["redact", "sample", "units"]),
+    ("scenario", &["redact", "sample", "target", "units"]),
+    ("session", &["target", "probe", "scenario", "recording", "redact", "growth", "sample", "units"]),
     ("growth", &["sample", "statistics", "units"]),
     ("attribution", &["sample", "recording", "growth", "statistics", "units"]),
     ("gate", &["growth", "attribution", "sample", "exit", "units"]),
