@@ -19,6 +19,7 @@ pub mod demo;
 pub mod exit;
 pub mod gate;
 pub mod growth;
+pub mod input;
 pub mod probe;
 pub mod recording;
 pub mod redact;

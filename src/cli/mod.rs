@@ -17,6 +17,7 @@ mod judge;
 mod live;
 mod options;
 mod outcome;
+mod patient;
 mod progress;
 mod report;
 mod run;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
+mod bounds;
 mod general;
 mod random;
 mod segment;
@@ -163,6 +164,7 @@ impl Template {
     }
 
     fn with_escape(source: &str, escape: Escape) -> Result<Self, TemplateError> {
+        bounds::check_length(source)?;
         let (form, names) = if !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
             (Form::Static, BTreeSet::new())
         } else if let Some(segments) = Segments::split(source)? {

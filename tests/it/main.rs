@@ -16,6 +16,7 @@
 //! - `commands`: the smaller commands
 //! - `judge`: curves that other programs recorded
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
+//! - `canary`: values of the environment leak into no output
 //! - `watching`: attach and run, with what the target counts itself
 //! - `presets`: quick, thorough and bounded runs
 //! - `reports`: reports made again are the same, and valid
@@ -26,6 +27,7 @@
 #![expect(clippy::print_stdout, reason = "a long test says what it did")]
 
 mod bad_input;
+mod canary;
 mod clean_servers;
 mod commands;
 #[path = "../curves/mod.rs"]

@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use crate::support::{root, tidewatch, told};
 
 /// Who may use whom inside the crate. `cli` may use everything; nothing uses `cli`.
-const IMPORTS: [(&str, &[&str]); 15] = [
+const IMPORTS: [(&str, &[&str]); 16] = [
     ("units", &[]),
     ("exit", &[]),
     ("statistics", &[]),
     ("redact", &[]),
+    ("input", &[]),
     ("sample", &["units"]),
     ("target", &["sample", "units"]),
     ("probe", &["sample", "units"]),
-    ("recording", &["redact", "sample", "units"]),
-    ("scenario", &["redact", "sample", "target", "units"]),
+    ("recording", &["input", "redact", "sample", "units"]),
+    ("scenario", &["input", "redact", "sample", "target", "units"]),
     ("session", &["target", "probe", "scenario", "recording", "redact", "growth", "sample", "units"]),
     ("growth", &["sample", "statistics", "units"]),
     ("attribution", &["sample", "recording", "growth", "statistics", "units"]),
