@@ -23,7 +23,8 @@ pub fn conceal(redactor: Redactor) {
 /// A message for stderr: without secrets, line ends as they are, everything else that controls a terminal escaped.
 pub fn message(text: &str) -> String {
     let redacted = REDACTOR.get_or_init(Redactor::default).redact(text);
-    let end = redacted.floor_char_boundary(LONGEST_MESSAGE);
+    let longest = redacted.len().min(LONGEST_MESSAGE);
+    let end = (0..=longest).rev().find(|end| redacted.is_char_boundary(*end)).unwrap_or(0);
     let mut shown = harmless(&redacted[..end], Styling::Escaped);
     if end < redacted.len() {
         shown.push('…');

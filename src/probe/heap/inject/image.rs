@@ -252,3 +252,13 @@ pub(in super::super) fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     let found = unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), wanted.as_ptr().cast(), wanted.len()) };
     (!found.is_null()).then(|| found as usize - bytes.as_ptr() as usize)
 }
+
+/// Reads everything of an image that an injector asks for.
+pub(in super::super) fn read_all(bytes: &[u8]) {
+    let _ = headers(bytes);
+    let file = Loaded(bytes);
+    if let Some(image) = Image::at(&file, 0, "") {
+        let _ = (image.symbol(&file, "malloc"), image.slot(&file, "dlsym"), image.mentions(&file, "x"));
+        let _ = image.slot_into(&file, &(0..u64::MAX));
+    }
+}

@@ -155,16 +155,6 @@ fn the_library_says_where_its_room_is() {
     assert!(image.mentions(&file, "dl_iterate_phdr") && !image.mentions(&file, "_Znwm"));
 }
 
-/// Reads everything of an image that the injector asks for.
-fn read_image(bytes: &[u8]) {
-    let _ = headers(bytes);
-    let file = Loaded(bytes);
-    if let Some(image) = Image::at(&file, 0, "") {
-        let _ = (image.symbol(&file, "malloc"), image.slot(&file, "dlsym"), image.mentions(&file, "x"));
-        let _ = image.slot_into(&file, &(0..u64::MAX));
-    }
-}
-
 #[test]
 fn extreme_numbers_in_an_image_are_read_without_harm() {
     let library = library();
@@ -175,7 +165,7 @@ fn extreme_numbers_in_an_image_are_read_without_harm() {
         for number in [0, 1, u64::MAX, u64::MAX - 7, u64::MAX / 2, 1 << 63, u64::from(u32::MAX), 0x7fff_ffff_f000] {
             let mut bytes = library.to_vec();
             bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
-            read_image(&bytes);
+            super::image::read_all(&bytes);
         }
     }
 }
@@ -186,6 +176,6 @@ proptest::proptest! {
         let mut bytes = library().to_vec();
         bytes[at] = byte;
         bytes.truncate(cut.max(64));
-        read_image(&bytes);
+        super::image::read_all(&bytes);
     }
 }
