@@ -17,8 +17,11 @@ use tidewatch::units::Unit;
 pub struct Target {
     pub corpus: Vec<Vec<u8>>,
     pub words: &'static [&'static str],
-    pub try_out: Box<dyn Fn(&[u8]) -> Result<(), String>>,
+    pub try_out: TryOut,
 }
+
+/// Reads an input; an error says what its output should not hold.
+pub type TryOut = Box<dyn Fn(&[u8]) -> Result<(), String>>;
 
 type Make = fn(&Path) -> Target;
 

@@ -23,7 +23,7 @@ fn a_value_is_found_however_it_is_written() {
         "s3cr3t/+ &amp;&quot;ü&lt;\\x",
         &json,
         &twice,
-        &format!("{CANARY:?}").trim_matches('"').to_owned(),
+        format!("{CANARY:?}").trim_matches('"'),
     ] {
         assert_eq!(redactor().redact(&format!("a {written} b")), "a (env.TOKEN) b", "{written}");
     }

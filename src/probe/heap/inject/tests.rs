@@ -5,7 +5,7 @@
 use std::io::Write as _;
 
 use super::check::{denied, program_file, standing};
-use super::image::{Loaded, headers};
+use super::image::{Loaded, headers, read_all};
 use super::target::Status;
 use super::*;
 
@@ -165,7 +165,7 @@ fn extreme_numbers_in_an_image_are_read_without_harm() {
         for number in [0, 1, u64::MAX, u64::MAX - 7, u64::MAX / 2, 1 << 63, u64::from(u32::MAX), 0x7fff_ffff_f000] {
             let mut bytes = library.to_vec();
             bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
-            super::image::read_all(&bytes);
+            read_all(&bytes);
         }
     }
 }
@@ -176,6 +176,6 @@ proptest::proptest! {
         let mut bytes = library().to_vec();
         bytes[at] = byte;
         bytes.truncate(cut.max(64));
-        super::image::read_all(&bytes);
+        read_all(&bytes);
     }
 }
