@@ -21,9 +21,11 @@ pub fn open(path: &Path, pipes: Pipes) -> io::Result<File> {
     if kind.is_file() || kind.is_fifo() && pipes == Pipes::Accepted {
         return Ok(file);
     }
-    let what = if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
+    if kind.is_dir() {
+        // As reading it would say.
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
+    }
+    let what = if kind.is_fifo() {
         "a pipe"
     } else if kind.is_socket() {
         "a socket"
