@@ -91,7 +91,20 @@ fn parse_bytes(text: &str) -> Result<f64, UnitError> {
         _ if number == 0.0 && unit.is_empty() => 1.0,
         _ => return Err(error()),
     };
-    Ok(number * factor)
+    within(number * factor).ok_or_else(error)
+}
+
+/// Amounts past this are slips: no machine holds as many bytes, or as many of anything.
+const MOST: f64 = 1e18;
+/// A duration past this is a slip, and sums of several must not overflow.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
+/// More often than this nothing happens.
+const FASTEST_PER_S: f64 = 1e9;
+/// Less often than this nothing happens: once in 30,000 years.
+const SLOWEST_PER_S: f64 = 1e-12;
+
+fn within(amount: f64) -> Option<f64> {
+    Some(amount).filter(|amount| amount.abs() <= MOST)
 }
 
 fn parse_count(text: &str) -> Result<f64, UnitError> {
@@ -103,10 +116,10 @@ fn parse_count(text: &str) -> Result<f64, UnitError> {
         "M" => 1e6,
         _ => return Err(error()),
     };
-    Ok(number * factor)
+    within(number * factor).ok_or_else(error)
 }
 
-/// Reads a duration: `750ms`, `30s`, `1.5m`, `2h`, `1d`. Negative and bare numbers are refused.
+/// Reads a duration: `750ms`, `30s`, `1.5m`, `2h`, `1d`. Negative and bare numbers are refused, and so is more than a century.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let error = || UnitError::new(text, DURATION_EXPECTED);
     let (number, unit) = split_number(text).ok_or_else(error)?;
@@ -120,7 +133,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
             "d" => 86_400.0,
             _ => return Err(error()),
         };
-    Duration::try_from_secs_f64(seconds).map_err(|_| error())
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= LONGEST).ok_or_else(error)
 }
 
 /// How often something happens.
@@ -155,10 +168,11 @@ impl FromStr for Rate {
         let (number, unit) = text.split_once('/').ok_or_else(error)?;
         let number = parse_count(number).map_err(|_| error())?;
         let seconds = seconds_in(unit.trim()).ok_or_else(error)?;
-        if number <= 0.0 {
+        let per_second = number / seconds;
+        if !(SLOWEST_PER_S..=FASTEST_PER_S).contains(&per_second) {
             return Err(error());
         }
-        Ok(Self { per_second: number / seconds })
+        Ok(Self { per_second })
     }
 }
 
@@ -241,7 +255,7 @@ fn group_thousands(n: i64) -> String {
 fn significant(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude == 0.0 || !value.is_finite() {
-        return if value == 0.0 { "0".into() } else { value.to_string() };
+        return if value == 0.0 { "0".into() } else { "unknown".into() };
     }
     if magnitude < 1e-3 {
         return format!("{value:.1e}");
@@ -279,10 +293,18 @@ pub fn show_duration(duration: Duration) -> String {
 /// A year of the Julian calendar, in seconds.
 const YEAR_S: f64 = 365.25 * 86_400.0;
 
+/// Longer words are not compared.
+const LONGEST_WORD: usize = 100;
+
 /// The valid word nearest to a mistaken one, if any is near enough to be meant.
 pub fn nearest<'a>(word: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Comparing takes the product of the lengths, and so long a word is no slip of the finger.
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
     valid
         .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST_WORD)
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|&(distance, candidate)| distance <= candidate.chars().count().max(3) / 2)
         .min_by_key(|&(distance, _)| distance)
@@ -300,7 +322,7 @@ mod tests {
         {
             assert_eq!(Unit::Bytes.parse(text), Ok(bytes), "{text}");
         }
-        for text in ["", "64", "64Q", "B", "1e", "NaNB", "infB", "1 2B", "64b"] {
+        for text in ["", "64", "64Q", "B", "1e", "NaNB", "infB", "1 2B", "64b", "1e308TiB", "-1e300B"] {
             assert!(Unit::Bytes.parse(text).is_err(), "{text}");
         }
     }
@@ -312,12 +334,12 @@ mod tests {
         assert!(Unit::Count.parse("10B").is_err());
         assert_eq!(parse_duration("750ms"), Ok(Duration::from_millis(750)));
         assert_eq!(parse_duration("1.5m"), Ok(Duration::from_secs(90)));
-        for bad in ["750", "-1s", "1y", "s", "1e400s"] {
+        for bad in ["750", "-1s", "1y", "s", "1e400s", "1e308s", "1e19s", "101d1", "40000d", "NaNs", "infs"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
         assert_eq!("2000/s".parse::<Rate>().map(Rate::as_per_second), Ok(2000.0));
         assert_eq!("10/h".parse::<Rate>().map(Rate::as_per_hour), Ok(10.0));
-        for bad in ["2000", "2000/x", "/s", "0/s", "-1/s"] {
+        for bad in ["2000", "2000/x", "/s", "0/s", "-1/s", "1e308/s", "1e-300/s", "NaN/s", "inf/s"] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }
         assert_eq!(parse_per_second(Unit::Bytes, "1KiB/s"), Ok(1024.0));

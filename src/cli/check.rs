@@ -13,6 +13,7 @@ use super::{live, outcome};
 use crate::exit::ExitCode;
 use crate::gate::Threshold;
 use crate::recording::Mode;
+use crate::report::escape::plain;
 use crate::sample::{Effort, HeapSampling};
 use crate::scenario::Script;
 use crate::scenario::script::{self, Span};
@@ -76,7 +77,7 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     script.heap_interval_bytes = words.heap.heap_interval;
     script.plan.max_time_s = words.max_time.map(|time| time.as_secs_f64());
     if words.dry_run {
-        outcome::print(&plan(&script));
+        outcome::print(&script.fixed.redactor().redact(&plan(&script)));
         return Ok(ExitCode::Held);
     }
     let folder = run_folder(words.recorded.out.as_ref(), &script.plan.name)?;
@@ -99,8 +100,8 @@ fn plan(script: &Script) -> String {
     let run = script::describe(script);
     let mut text = String::new();
     for scenario in &run.scenarios {
-        let subsystem = scenario.subsystem.as_ref().map(|name| format!(" drives {name}")).unwrap_or_default();
-        text += &format!("{}{subsystem}\n  {}\n", scenario.name, scenario.pace);
+        let subsystem = scenario.subsystem.as_ref().map(|name| format!(" drives {}", plain(name))).unwrap_or_default();
+        text += &format!("{}{subsystem}\n  {}\n", plain(&scenario.name), scenario.pace);
         text += &format!("  {} to {} cycles", scenario.cycles.least, scenario.cycles.most);
         if let Some(duration) = &scenario.duration {
             text += &format!(", {} to {}", show_duration(duration.least), show_duration(duration.most));
@@ -111,7 +112,7 @@ fn plan(script: &Script) -> String {
         }
         text.push('\n');
         for step in &scenario.steps {
-            text += &format!("  {step}\n");
+            text += &format!("  {}\n", plain(step));
         }
         if let Some(interval) = scenario.heap_interval_bytes {
             text += &format!("  heap sampled every {} on average\n", show_bytes(interval as f64));
@@ -121,7 +122,7 @@ fn plan(script: &Script) -> String {
     text += &format!(
         "\n{} scenarios of {}{}, {} to {} and the time to build and start the target\n",
         run.scenarios.len(),
-        run.name,
+        plain(&run.name),
         effort_in_words(script.plan.effort),
         show_duration(least),
         show_duration(most)

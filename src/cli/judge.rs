@@ -1,7 +1,8 @@
 //! `tidewatch judge`.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -10,8 +11,10 @@ use clap::{Args, ValueEnum};
 use super::failure::Failure;
 use super::options::InconclusiveWord;
 use super::outcome;
+use super::patient::Patient;
 use crate::exit::ExitCode;
 use crate::growth::{Budget, Collector, CurveError, Foreign, Question, Verdict, judge, read_curves};
+use crate::input::{self, Pipes};
 use crate::report::escape::plain;
 use crate::report::judged::{Judged, story};
 use crate::units::Unit;
@@ -95,12 +98,13 @@ fn amount(unit: Unit, option: &str, text: Option<&str>) -> anyhow::Result<Option
 }
 
 fn read(file: &Path, unit: Unit) -> Result<Vec<Foreign>, CurveError> {
-    let input: Box<dyn Read> = if file.as_os_str() == STDIN {
-        Box::new(std::io::stdin().lock())
+    let (name, input) = if file.as_os_str() == STDIN {
+        let stdin = std::io::stdin().as_fd().try_clone_to_owned().map_err(CurveError::Read)?;
+        ("standard input".to_owned(), File::from(stdin))
     } else {
-        Box::new(File::open(file).map_err(CurveError::Read)?)
+        (file.to_string_lossy().into_owned(), input::open(file, Pipes::Accepted).map_err(CurveError::Read)?)
     };
-    read_curves(BufReader::with_capacity(PIECE, input), unit)
+    read_curves(BufReader::with_capacity(PIECE, Patient::new(input, name)), unit)
 }
 
 /// The verdict on a curve, which goes once it is judged: a long one is large.

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::failure::Failure;
 use super::options::Recorded;
-use super::{outcome, progress};
+use super::{outcome, progress, screen};
 use crate::exit::ExitCode;
 use crate::gate::Threshold;
 use crate::recording::Mode;
@@ -59,6 +59,7 @@ pub fn carry_out(request: Request, recorded: &Recorded) -> Result<ExitCode, Fail
         .context("the machine refused threads")
         .map_err(Failure::target)?;
     let live = Live::default();
+    screen::conceal(request.redactor());
     let folder = request.folder.clone();
     let scripted = matches!(request.errand, Errand::Drive(_));
     let (interrupt, interrupted) = watch::channel(false);

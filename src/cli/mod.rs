@@ -17,9 +17,11 @@ mod judge;
 mod live;
 mod options;
 mod outcome;
+mod patient;
 mod progress;
 mod report;
 mod run;
+mod screen;
 
 use failure::Failure;
 

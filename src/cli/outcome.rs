@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::failure::Failure;
+use super::screen;
 use crate::exit::ExitCode;
 use crate::report::{ColorMode, Report};
 
@@ -71,6 +72,7 @@ pub fn width() -> usize {
 /// A reader that closes the pipe early has what it wanted.
 pub fn print(text: &str) {
     use std::io::Write as _;
+    let text = screen::page(text);
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

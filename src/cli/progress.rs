@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::screen;
+use crate::report::escape::plain;
 use crate::sample::{Phase, Sample};
 use crate::session::{Live, Progress};
 use crate::units::{show_bytes, show_count};
@@ -25,7 +27,7 @@ impl Shown {
         let (progress, latest) = (live.progress.subscribe(), live.latest.subscribe());
         if console::Term::stderr().features().is_attended() {
             let bar = bar();
-            bar.println(format!("recording into {}", folder.display()));
+            bar.println(screen::message(&format!("recording into {}", folder.display())));
             let task = tokio::spawn(redraw(bar.clone(), progress, latest));
             return Self { task, bar: Some(bar) };
         }
@@ -65,7 +67,7 @@ async fn redraw(bar: ProgressBar, progress: watch::Receiver<Progress>, latest: w
 fn message(progress: &Progress, sample: &Sample) -> String {
     let mut parts = Vec::new();
     if progress.of > 0 {
-        parts.push(format!("[{}/{}] {}", progress.number, progress.of, progress.scenario));
+        parts.push(format!("[{}/{}] {}", progress.number, progress.of, plain(&progress.scenario)));
     }
     if !progress.doing.is_empty() {
         parts.push(progress.doing.to_owned());
@@ -94,7 +96,7 @@ async fn lines(mut progress: watch::Receiver<Progress>) {
         let now = progress.borrow_and_update().clone();
         if now.number > told {
             told = now.number;
-            line(&format!("[{}/{}] {}", now.number, now.of, now.scenario));
+            line(&format!("[{}/{}] {}", now.number, now.of, plain(&now.scenario)));
         } else if now.number == 0 && !now.doing.is_empty() {
             line(now.doing);
         }
@@ -106,5 +108,5 @@ async fn lines(mut progress: watch::Receiver<Progress>) {
 
 #[expect(clippy::print_stderr, reason = "progress is told on stderr, stdout is for the outcome")]
 fn line(text: &str) {
-    eprintln!("tidewatch: {text}");
+    eprintln!("tidewatch: {}", screen::message(text));
 }

@@ -147,7 +147,7 @@ impl<'a> Module<'a> {
             }
         }
         // Relative relocations come first, and name no function.
-        let skipped = (relative * size_of::<Relocation>()).min(rela_bytes);
+        let skipped = relative.saturating_mul(size_of::<Relocation>()).min(rela_bytes);
         module.tables = [(lazy, lazy_bytes), (rela.wrapping_add(skipped), rela_bytes - skipped)];
         let is_whole = [module.symbols, module.names].iter().all(|at| module.holds(*at));
         is_whole.then_some(module)
@@ -172,7 +172,7 @@ impl<'a> Module<'a> {
     fn change(&self, change: &mut Change<'_>) {
         let mut open = None;
         for (begin, bytes) in self.tables {
-            if bytes < size_of::<Relocation>() || !self.holds(begin) || !self.holds(begin + bytes - 1) {
+            if bytes < size_of::<Relocation>() || !self.holds(begin) || !self.holds(begin.saturating_add(bytes - 1)) {
                 continue;
             }
             for number in 0..bytes / size_of::<Relocation>() {
@@ -231,13 +231,13 @@ impl<'a> Module<'a> {
 
     /// Which function a relocation names, that another module defines.
     fn name(&self, relocation: &Relocation) -> Option<usize> {
-        let at = self.symbols + (relocation.info >> 32) * size_of::<Symbol>();
+        let at = self.symbols.wrapping_add((relocation.info >> 32) * size_of::<Symbol>());
         if !self.holds(at) {
             return None;
         }
         // SAFETY: a symbol inside a loaded segment.
         let symbol = unsafe { &*(at as *const Symbol) };
-        let name = self.names + symbol.name as usize;
+        let name = self.names.wrapping_add(symbol.name as usize);
         if symbol.section != 0 || !self.holds(name) {
             return None;
         }

@@ -9,6 +9,8 @@
 //! [`MAX_NAME`] characters, control characters replaced.
 
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gauges;
 pub mod heap;
 mod missing;

@@ -1,12 +1,12 @@
 //! Reads a recording, whole or cut.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::bounded::Bounded;
 use super::format::{Envelope, FAMILY, FILE_NAME, FORMAT, Line, decode};
 use super::{Header, Recording, RecordingError};
+use crate::input::{self, Pipes};
 use crate::sample::{Border, Record};
 
 /// No line that tidewatch writes comes near this; a longer one is no recording.
@@ -24,7 +24,7 @@ pub fn read(path: &Path) -> Result<Recording, RecordingError> {
 /// Reads a recording into so much room.
 pub(super) fn read_into(path: &Path, mut records: Bounded) -> Result<Recording, RecordingError> {
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
-    let file = File::open(&path).map_err(|source| RecordingError::read(&path, source))?;
+    let file = input::open(&path, Pipes::Refused).map_err(|source| RecordingError::read(&path, source))?;
     let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file), path);
     let header = read_header(&mut lines)?;
     let mut recording = Recording { header, records: Vec::new(), footer: None, remarks: Vec::new() };

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use any::any_record;
 
 use super::*;
+use crate::redact::Redactor;
 use crate::sample::{
     Border, Detail, Ending, Event, How, LoadPlan, Mark, MemorySource, Moment, Phase, Process, Sample, Shape, Smallest,
     Tally,
@@ -73,7 +74,7 @@ fn target(at: u64, pid: u32, fresh: bool) -> Record {
 }
 
 fn write_all(dir: &Path, header: &Header, records: &[Record], bound: SizeBound) -> Writer {
-    let mut writer = Writer::create(dir, header, bound).expect("create");
+    let mut writer = Writer::create(dir, header, bound, Redactor::default()).expect("create");
     for record in records {
         writer.write(record).expect("write");
     }
@@ -107,8 +108,9 @@ fn what_is_written_is_read() {
 #[test]
 fn a_recording_is_not_written_over() {
     let dir = tempfile::tempdir().expect("tempdir");
-    drop(Writer::create(dir.path(), &header(&[]), SizeBound::default()).expect("first"));
-    let error = Writer::create(dir.path(), &header(&[]), SizeBound::default()).expect_err("second");
+    drop(Writer::create(dir.path(), &header(&[]), SizeBound::default(), Redactor::default()).expect("first"));
+    let error =
+        Writer::create(dir.path(), &header(&[]), SizeBound::default(), Redactor::default()).expect_err("second");
     assert!(matches!(error, RecordingError::Exists(_)), "{error}");
     assert!(error.to_string().contains("--out"), "{error}");
 }
@@ -232,7 +234,8 @@ fn saw(index: u64) -> u64 {
 fn thinning_keeps_floors_peaks_and_marks_and_stays_under_its_bound() {
     let dir = tempfile::tempdir().expect("tempdir");
     let bound = 256 * 1024;
-    let mut writer = Writer::create(dir.path(), &header(&["a"]), SizeBound::Bytes(bound)).expect("create");
+    let mut writer =
+        Writer::create(dir.path(), &header(&["a"]), SizeBound::Bytes(bound), Redactor::default()).expect("create");
     let spans = 200;
     writer.write(&begins(0, "a")).expect("mark");
     for index in 0..spans * 100 {

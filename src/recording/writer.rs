@@ -12,6 +12,7 @@ use super::format::{FILE_NAME, Line, decode, encode_footer, encode_header, encod
 use super::reader::Lines;
 use super::thin::{Decision, Pass, ShortLived, Thinner};
 use super::{Footer, Header, RecordingError};
+use crate::redact::{Redactor, redact_json};
 use crate::sample::{Event, Moment, Record};
 
 /// How large a recording may become before its older samples are thinned.
@@ -52,6 +53,7 @@ pub struct Writer {
     samples: u64,
     last: Moment,
     line: Vec<u8>,
+    redactor: Redactor,
     state: State,
 }
 
@@ -66,7 +68,12 @@ enum State {
 impl Writer {
     /// Makes the folder of the run if need be and begins the recording in it. A recording that is there already
     /// is not written over.
-    pub fn create(run_dir: &Path, header: &Header, bound: SizeBound) -> Result<Self, RecordingError> {
+    pub fn create(
+        run_dir: &Path,
+        header: &Header,
+        bound: SizeBound,
+        redactor: Redactor,
+    ) -> Result<Self, RecordingError> {
         let create_error = |path: &Path, source| RecordingError::Create { path: path.to_owned(), source };
         fs::create_dir_all(run_dir).map_err(|source| create_error(run_dir, source))?;
         let path = run_dir.join(FILE_NAME);
@@ -88,9 +95,16 @@ impl Writer {
             samples: 0,
             last: Moment::default(),
             line: Vec::with_capacity(1024),
+            redactor,
             state: State::Whole,
         };
-        encode_header(header, &mut writer.line).map_err(|source| writer.encode_error(source))?;
+        encode_header(header, &mut writer.line)
+            .and_then(|()| {
+                let is_header = |line: &[u8]| serde_json::from_slice::<Header>(line).is_ok();
+                redact_json(&writer.redactor, &mut writer.line, &is_header)
+            })
+            .map_err(|source| writer.encode_error(source))?;
+        writer.end_line();
         writer.append()?;
         Ok(writer)
     }
@@ -118,13 +132,27 @@ impl Writer {
     }
 
     fn put(&mut self, record: &Record) -> Result<(), RecordingError> {
-        encode_record(record, &mut self.line).map_err(|source| self.encode_error(source))?;
+        encode_record(record, &mut self.line)
+            .and_then(|()| match record {
+                // A sample holds numbers alone.
+                Record::Sample(_) => Ok(()),
+                _ => redact_json(&self.redactor, &mut self.line, &|line| decode(line).is_ok()),
+            })
+            .map_err(|source| self.encode_error(source))?;
+        self.end_line();
         self.append()?;
         self.last = record.at();
         if matches!(record, Record::Sample(_)) {
             self.samples += 1;
         }
         Ok(())
+    }
+
+    /// What was redacted has lost its line end.
+    fn end_line(&mut self) {
+        if self.line.last() != Some(&b'\n') {
+            self.line.push(b'\n');
+        }
     }
 
     fn encode_error(&self, source: serde_json::Error) -> RecordingError {
@@ -297,7 +325,8 @@ mod tests {
             host: Host::default(),
             plan: Plan::default(),
         };
-        let mut writer = Writer::create(dir.path(), &header, SizeBound::Unbounded).expect("create");
+        let mut writer =
+            Writer::create(dir.path(), &header, SizeBound::Unbounded, Redactor::default()).expect("create");
         let record = Record::Sample(Sample::default());
         writer.write(&record).expect("room");
         // Every write to this device fails as on a full disk, and nothing on it can be taken back.

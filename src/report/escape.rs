@@ -78,6 +78,26 @@ pub fn markdown(text: &str) -> String {
     out.replace("://", ":&#47;&#47;").replace("www.", "www&#46;")
 }
 
+/// For JSON that a terminal may show: the same value, with everything treacherous in its texts escaped. Line ends between
+/// values stay.
+pub fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push(c),
+            c if is_treacherous(c) => {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    // Writing to a String does not fail.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// For Markdown code spans: the text between backticks that no backtick within it can close.
 pub fn markdown_code(text: &str) -> String {
     // Even in code a bar ends a table's cell.
@@ -89,7 +109,7 @@ pub fn markdown_code(text: &str) -> String {
 }
 
 /// Characters that control a terminal, turn the direction of text, or cannot be seen.
-pub(super) fn is_treacherous(c: char) -> bool {
+pub fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::escape::json;
 use super::limits::{LimitTime, THIS_RUN};
 use super::table::verdict_style;
 use super::terminal::layout::Page;
@@ -65,7 +66,7 @@ impl Judged {
         };
         // Texts and numbers alone: there is nothing JSON could refuse. Should it do so all the same, the error is the text.
         let text = serde_json::to_string(&line);
-        text.unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string()) + "\n"
+        json(&text.unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string())) + "\n"
     }
 
     fn reason(&self) -> String {

@@ -76,7 +76,7 @@ impl Report {
         // Every key is a text and every number finite or null: there is nothing JSON could refuse. Should it do so
         // all the same, the error is the text.
         let text = serde_json::to_string_pretty(&self.summary());
-        text.unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string()) + "\n"
+        escape::json(&text.unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string())) + "\n"
     }
 
     /// What came out, for a person at a terminal of so many columns, with where the files are if there are any.

@@ -10,10 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
+mod bounds;
 mod general;
 mod random;
 mod segment;
 
+use crate::redact::Redactor;
 use general::General;
 use segment::{Name, Segment, Segments};
 
@@ -54,6 +56,13 @@ pub struct Fixed {
     pub env: BTreeMap<String, String>,
     /// Named groups of the ready pattern, the target's port among them.
     pub captures: BTreeMap<String, String>,
+}
+
+impl Fixed {
+    /// What takes the values of the environment out of a text.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
 }
 
 impl fmt::Debug for Fixed {
@@ -155,6 +164,7 @@ impl Template {
     }
 
     fn with_escape(source: &str, escape: Escape) -> Result<Self, TemplateError> {
+        bounds::check_length(source)?;
         let (form, names) = if !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
             (Form::Static, BTreeSet::new())
         } else if let Some(segments) = Segments::split(source)? {

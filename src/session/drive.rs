@@ -30,9 +30,6 @@ use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
 /// How long a jittered load may be, in tenths of what the file says.
 const LONGEST_LOAD_TENTHS: u32 = 13;
 
-/// Texts shorter than this are no secrets, and would be found everywhere.
-const SHORTEST_SECRET: usize = 4;
-
 /// A target that is up, with what its start told.
 struct Up {
     subject: Subject,
@@ -142,9 +139,7 @@ impl Session<'_> {
                     .heap
                     .as_ref()
                     .map(|all| TargetHeap::launching(all, &self.request.folder, index + 1, interval_bytes, &mut spec));
-                let mut command = spec.argv.clone();
-                command.iter_mut().for_each(|word| redact(word, &fixed.env));
-                (Subject::launch(&spec)?, command, heap)
+                (Subject::launch(&spec)?, spec.argv, heap)
             }
             Origin::AttachPid(pid) => attach(&Selector::Pid(*pid), running)?,
             Origin::AttachName(name) => attach(&Selector::Name(name.clone()), running)?,
@@ -289,7 +284,7 @@ impl Session<'_> {
             stdio: up.stdio.clone(),
             cwd: script.target.cwd.clone(),
         };
-        let (mut stop, mut tally) = engine::run(scenario, &surroundings, &conductor).await;
+        let (mut stop, tally) = engine::run(scenario, &surroundings, &conductor).await;
         if let Some(reason) = self.recorder.broken().borrow().clone() {
             stop = Stop::Failed { reason };
         }
@@ -302,7 +297,6 @@ impl Session<'_> {
             }
         }
         self.tell_names().await;
-        tally.first_of_kind.values_mut().for_each(|text| redact(text, &up.fixed.env));
         let operations = conductor.operations();
         self.recorder.mark(operations, Border::ScenarioEnds { scenario: name, stop: stop.clone(), tally });
         let in_time = match scenario.plan.shape {
@@ -321,15 +315,6 @@ impl Session<'_> {
 
     fn unless_broken(&self) -> Next {
         if self.recorder.broken().borrow().is_some() || self.is_interrupted() { Next::Over } else { Next::Goes }
-    }
-}
-
-/// Values of the environment that a file names are nobody's business: an answer may echo them.
-fn redact(text: &mut String, secrets: &BTreeMap<String, String>) {
-    for (name, value) in secrets.iter().filter(|(_, value)| value.len() >= SHORTEST_SECRET) {
-        if text.contains(value.as_str()) {
-            *text = text.replace(value.as_str(), &format!("(env.{name})"));
-        }
     }
 }
 

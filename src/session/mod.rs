@@ -134,7 +134,7 @@ struct Session<'a> {
 /// Carries out a request; the recording is in its folder when this returns, whatever it returns.
 pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<bool>) -> Result<PathBuf, SessionError> {
     let began = Instant::now();
-    let writer = Writer::create(&request.folder, &request.header(), SizeBound::default())?;
+    let writer = Writer::create(&request.folder, &request.header(), SizeBound::default(), request.redactor())?;
     let recent = match &request.errand {
         Errand::Drive(_) => Recent::Kept(Vec::new()),
         Errand::Watch(_) => Recent::Dropped,

@@ -8,6 +8,7 @@ use regex::bytes::Regex;
 
 use crate::probe::gauges::GaugeSource;
 use crate::recording::{Header, Host, Mode};
+use crate::redact::Redactor;
 use crate::sample::{
     HeapSampling, Inconclusive, LoadPlan, Metric, OperationsFrom, Plan, Process, ScenarioPlan, Shape, Smallest,
 };
@@ -197,6 +198,14 @@ impl Request {
         match &self.errand {
             Errand::Drive(script) => matches!(script.target.origin, Origin::Launch(_)),
             Errand::Watch(watch) => matches!(watch.what, Watchee::Command(_)),
+        }
+    }
+
+    /// What takes secrets out of everything that this run writes or prints.
+    pub fn redactor(&self) -> Redactor {
+        match &self.errand {
+            Errand::Drive(script) => script.fixed.redactor(),
+            Errand::Watch(_) => Redactor::default(),
         }
     }
 

@@ -17,6 +17,8 @@
 //! - `commands`: the smaller commands
 //! - `judge`: curves that other programs recorded
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
+//! - `canary`: values of the environment leak into no output
+//! - `hostile`: text, files and numbers that were made to do harm
 //! - `watching`: attach and run, with what the target counts itself
 //! - `presets`: quick, thorough and bounded runs
 //! - `reports`: reports made again are the same, and valid
@@ -27,6 +29,7 @@
 #![expect(clippy::print_stdout, reason = "a long test says what it did")]
 
 mod bad_input;
+mod canary;
 mod clean_servers;
 mod commands;
 #[path = "../curves/mod.rs"]
@@ -49,6 +52,7 @@ mod heap_refusals;
 mod heap_servers;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod heap_symbols;
+mod hostile;
 mod judge;
 mod kill_nine;
 mod made_up_curves;

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use crate::support::{root, tidewatch, told};
 
 /// Who may use whom inside the crate. `cli` may use everything; nothing uses `cli`.
-const IMPORTS: [(&str, &[&str]); 14] = [
+const IMPORTS: [(&str, &[&str]); 16] = [
     ("units", &[]),
     ("exit", &[]),
     ("statistics", &[]),
+    ("redact", &[]),
+    ("input", &[]),
     ("sample", &["units"]),
     ("target", &["sample", "units"]),
     ("probe", &["sample", "units"]),
-    ("recording", &["sample", "units"]),
-    ("scenario", &["sample", "target", "units"]),
-    ("session", &["target", "probe", "scenario", "recording", "growth", "sample", "units"]),
+    ("recording", &["input", "redact", "sample", "units"]),
+    ("scenario", &["input", "redact", "sample", "target", "units"]),
+    ("session", &["target", "probe", "scenario", "recording", "redact", "growth", "sample", "units"]),
     ("growth", &["sample", "statistics", "units"]),
     ("attribution", &["sample", "recording", "growth", "statistics", "units"]),
     ("gate", &["growth", "attribution", "sample", "exit", "units"]),

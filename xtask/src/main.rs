@@ -2,6 +2,7 @@
 
 mod corpus;
 mod false_alarms;
+mod fuzz;
 mod needs;
 mod overhead;
 mod runs;
@@ -25,6 +26,8 @@ cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 5
                             fails on a false alarm. Words: CLEAN --leaking N --from SEED --class NAME;
                             --class NAME --seed N prints one curve
 cargo xtask corpus DIR      judge the labelled curves of DIR/MANIFEST.json: forbidden verdicts, growth missed, coverage
+cargo xtask fuzz            feed damaged inputs to everything that reads untrusted bytes: --minutes N of each target [1],
+                            --target recording|scenario|template|judge|metrics|image|maps, --seed N
 cargo xtask overhead        what the allocation sampler costs, as a table; fails past the goals (needs valgrind)
 cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask help            this text";
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         ["soak", parts @ ..] => soak::run(parts),
         ["time-to-verdict", words @ ..] => time_to_verdict::run(words),
         ["false-alarms", words @ ..] => false_alarms::run(words),
+        ["fuzz", words @ ..] => fuzz::run(words),
         ["needs"] => needs::meet(needs::Set::Tests),
         ["needs", "soak"] => needs::meet(needs::Set::Soak),
         ["corpus", folder] => corpus::run(folder),

@@ -115,7 +115,15 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn push(&mut self, point: Point) -> Result<(), String> {
+    fn push(&mut self, mut point: Point) -> Result<(), String> {
+        plausible(point.value)?;
+        if point.t.abs() > LATEST_S || !(0.0..=MOST).contains(&point.x) {
+            return Err(format!("time {} s or operations {} are out of range", point.t, point.x));
+        }
+        (point.t, point.x) = (snapped(point.t), snapped(point.x));
+        if self.points.len() >= MOST_POINTS {
+            return Err(format!("is past the {MOST_POINTS} samples that one curve may have; thin it out"));
+        }
         if let Some(before) = self.points.last() {
             if before.t > point.t {
                 return Err(format!("goes back in time, from {} to {} s", before.t, point.t));
@@ -157,6 +165,29 @@ impl Gathered {
     fn into_some_curve(self, unit: Unit) -> Result<Curve, CurveError> {
         if self.points.is_empty() { Err(CurveError::Empty) } else { Ok(self.into_curve(unit)) }
     }
+}
+
+/// No process has more, of anything: 2^63.
+const MOST: f64 = 9_223_372_036_854_775_808.0;
+/// Times of 1970 lie far below, whatever the century.
+const LATEST_S: f64 = 1e13;
+/// Differences of time and of operations that are nearer to nothing are nothing: a quotient by one would be no figure.
+const SMALLEST_STEP: f64 = 1e-9;
+/// Samples of one curve: at 10 Hz more than a week.
+const MOST_POINTS: usize = 10_000_000;
+
+/// Refuses what no process can have.
+fn plausible(value: f64) -> Result<(), String> {
+    if (0.0..=MOST).contains(&value) {
+        return Ok(());
+    }
+    let shown = if value.is_finite() { format!("value {value:e}") } else { "value".to_owned() };
+    let why = if value < 0.0 { "it is negative" } else { "it is more than 2^63" };
+    Err(format!("{shown} is none that a process can have: {why}; correct it or take the line out"))
+}
+
+fn snapped(number: f64) -> f64 {
+    if number.abs() < SMALLEST_STEP { 0.0 } else { number }
 }
 
 /// A number that is one: neither infinite nor not a number.

@@ -10,7 +10,7 @@
 use std::io::BufRead;
 
 use super::lines::Lines;
-use super::{CurveError, Foreign, Gathered, MIB, number, only_memory};
+use super::{CurveError, Foreign, Gathered, MIB, number, only_memory, plausible};
 use crate::units::Unit;
 
 const WORDS: [&str; 4] = ["CMDLINE", "MEM", "CHLD", "FUNC"];
@@ -69,6 +69,7 @@ impl Run {
             "CHLD" => {
                 let (_, memory, _) = (field("child")?, field("memory")? * MIB, field("time")?);
                 let parent = self.gathered.points.last_mut().ok_or("tells of a child before its parent (MEM)")?;
+                plausible(memory).and_then(|()| plausible(parent.value + memory))?;
                 parent.value += memory;
                 self.children = true;
                 Ok(())

@@ -213,3 +213,27 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_no_process_can_have_is_refused_with_its_line() {
+    for text in [
+        "t_s,value\n0,1\n1,-1e308\n",
+        "t_s,value\n0,1\n1,1e300\n",
+        "t_s,rss_mb\n0,1\n1,-1e308\n",
+        "t_s,ops,value\n0,0,1\n1,1e300,1\n",
+        "t_s,ops,value\n0,0,1\n1,-1,1\n",
+        "t_s,value\n0,1\n1e300,1\n",
+        "t_s,value\n0,1\n1,inf\n",
+        "MEM 1 0\nMEM -1e308 1\n",
+        "MEM 1 0\nCHLD 0 1e308 0\n",
+    ] {
+        for unit in [Unit::Bytes, Unit::Count] {
+            let told = match read_curves(text.as_bytes(), unit) {
+                Err(error) => error.in_file("f"),
+                Ok(_) => "read".to_owned(),
+            };
+            let place = if text.starts_with("MEM") { "f:" } else { "f:3: " };
+            assert!(told.starts_with(place) && !told.contains("-inf"), "{text:?}: {told}");
+        }
+    }
+}

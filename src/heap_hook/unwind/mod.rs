@@ -69,7 +69,7 @@ pub unsafe fn walk(sp: usize, bp: usize) -> Walk {
     let mut stack = Stack::around(sp);
     let mut walk = Walk { frames: [0; MAX_FRAMES], length: 0, end: End::Truncated, is_in_handler: false };
     let Some(pc) = stack.read(sp) else { return walk };
-    let mut at = Registers { pc, sp: sp + 8, bp };
+    let mut at = Registers { pc, sp: sp.wrapping_add(8), bp };
     // A return address may be the first of the next function: the call is one before it.
     let mut back = 1;
     loop {
@@ -77,7 +77,7 @@ pub unsafe fn walk(sp: usize, bp: usize) -> Walk {
             walk.end = End::Deep;
             return walk;
         };
-        *frame = (at.pc + 1 - back) as u64;
+        *frame = at.pc.wrapping_add(1 - back) as u64;
         walk.length += 1;
         match step(&mut stack, &at, back) {
             Step::To(next) if next.pc > 1 => {

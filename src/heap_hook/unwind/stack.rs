@@ -65,9 +65,9 @@ impl Stack {
             }
             let page = address & !(PAGE - 1);
             if page == self.readable_end {
-                self.readable_end = page + PAGE;
+                self.readable_end = page.wrapping_add(PAGE);
             } else {
-                (self.readable, self.readable_end) = (page, page + PAGE);
+                (self.readable, self.readable_end) = (page, page.wrapping_add(PAGE));
             }
         }
         // SAFETY: aligned, and on a page that this walk has read or shown to be readable.

@@ -43,6 +43,18 @@ pub use preload::{is_supported, library, preload, preload_before};
 pub use refusal::{Refusal, Seccomp, Way, refusal};
 pub use snapshot::{HeapSnapshot, HeapStack, HeapState};
 
+/// Reads an image as an injector does, for the fuzzer.
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+pub(super) fn read_image_for_fuzzing(bytes: &[u8]) {
+    inject::read_image(bytes);
+}
+
+/// Reads a list of mappings, for the fuzzer.
+pub(super) fn read_maps_for_fuzzing(bytes: &[u8]) {
+    let _ =
+        (maps::code_in(bytes), maps::range_of(bytes, Path::new("/x")), maps::has_mapped(bytes, Path::new("/"), "x"));
+}
+
 /// The table of one process.
 #[derive(Debug)]
 pub struct HeapTable {

@@ -11,6 +11,7 @@ use toml::de::DeTable;
 
 use super::template::{Fixed, Known};
 use super::{GaugeSpec, Scenario, Script, ThresholdText};
+use crate::input::read_text;
 use crate::sample::{Inconclusive, Plan, Shape, Subsystem};
 
 mod address;
@@ -38,6 +39,11 @@ use target::Target;
 /// The name of the file in its folder.
 pub const FILE_NAME: &str = "tidewatch.toml";
 
+/// The longest scenario file in bytes.
+const LONGEST_FILE: u64 = 4 << 20;
+/// The most tables of one name.
+const MOST_TABLES: usize = 1_000;
+
 /// Reads a scenario file, or the one in a folder. `vars` come from `--var`, `select` from `--scenario` (none: all).
 pub fn load(path: &Path, vars: &BTreeMap<String, String>, select: &[String]) -> Result<Script, ScriptError> {
     load_with(path, vars, select, &|name| std::env::var(name).ok())
@@ -51,7 +57,7 @@ pub fn load_with(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Script, ScriptError> {
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
-    let source = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+    let source = read_text(&path, LONGEST_FILE).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => ScriptError::Missing { path: path.clone() },
         _ => ScriptError::Unreadable { path: path.clone(), source },
     })?;
@@ -256,7 +262,12 @@ fn tables<'a>(item: &Item<'a>, name: &str) -> Vec<Item<'a>> {
         item.problem(format!("write {name} with two brackets: there may be several"));
         return Vec::new();
     }
-    item.list().unwrap_or_default()
+    let tables = item.list().unwrap_or_default();
+    if tables.len() > MOST_TABLES {
+        item.problem(format!("there are {} of {name}; the most is {MOST_TABLES}", tables.len()));
+        return Vec::new();
+    }
+    tables
 }
 
 fn folder_name(folder: &Path) -> String {

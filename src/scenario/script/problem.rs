@@ -16,7 +16,8 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+        // A key of the file may hold line ends; a message is one line.
+        write!(f, "{}:{}: {}", self.line, self.column, self.message.replace('\n', "\\n"))
     }
 }
 

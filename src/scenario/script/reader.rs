@@ -14,6 +14,11 @@ use super::problem::{Problem, place};
 use crate::scenario::template::{Known, Template, TemplateError};
 use crate::units::{Rate, Unit, nearest, parse_duration};
 
+/// Mistakes that are kept.
+const MOST_PROBLEMS: usize = 200;
+/// Words that a hint lists.
+const MOST_HINTS: usize = 40;
+
 /// The file that is being read, with what was found wrong so far.
 pub(super) struct Reading<'a> {
     source: &'a str,
@@ -27,8 +32,12 @@ impl<'a> Reading<'a> {
         Self { source, problems: RefCell::default(), environment, env: RefCell::default() }
     }
 
+    /// Past very many, mistakes are not kept: the first ones are shown.
     pub(super) fn problem(&self, at: usize, message: impl Into<String>) {
-        self.problems.borrow_mut().push((at, message.into()));
+        let mut problems = self.problems.borrow_mut();
+        if problems.len() < MOST_PROBLEMS {
+            problems.push((at, message.into()));
+        }
     }
 
     pub(super) fn place(&self, at: usize) -> (usize, usize) {
@@ -286,7 +295,11 @@ pub(super) fn suggest<'w>(word: &str, valid: impl IntoIterator<Item = &'w str> +
     match nearest(word, valid.clone()) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => {
-            let words: Vec<&str> = valid.into_iter().collect();
+            let mut words: Vec<&str> = valid.into_iter().take(MOST_HINTS + 1).collect();
+            if words.len() > MOST_HINTS {
+                words.truncate(MOST_HINTS);
+                words.push("..");
+            }
             if words.is_empty() { String::new() } else { format!("; valid are {}", words.join(", ")) }
         }
     }

@@ -1,18 +1,23 @@
 //! The general form of a template: filters, conditions and loops, by minijinja.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
-use super::segment::{LONGEST_TEXT, Name};
+use super::bounds::{self, FUEL, LONGEST_OUTPUT, LONGEST_VALUE};
+use super::segment::Name;
 use super::{Escape, Fixed, TemplateError, Values, escape_json, random};
 use crate::units::nearest;
 
 const NAME: &str = "text";
 /// Functions of minijinja's own.
-const FUNCTIONS: [&str; 4] = ["range", "dict", "namespace", "debug"];
+const FUNCTIONS: [&str; 2] = ["range", "dict"];
+/// Functions and filters of minijinja that could grow texts without bound.
+const REMOVED_FUNCTIONS: [&str; 2] = ["namespace", "debug"];
+const REMOVED_FILTERS: [&str; 4] = ["batch", "slice", "indent", "pprint"];
 /// The filters that people use in request bodies; minijinja has more.
 const FILTERS: [&str; 22] = [
     "abs",
@@ -48,7 +53,9 @@ pub(super) struct General {
 
 impl General {
     pub(super) fn compile(source: &str, escape: Escape) -> Result<Self, TemplateError> {
+        bounds::check(source)?;
         let mut environment = Environment::new();
+        bound(&mut environment);
         let syntax_config =
             SyntaxConfig::builder().keep_trailing_newline(true).build().map_err(|error| syntax(&error))?;
         environment.set_syntax(syntax_config);
@@ -68,7 +75,8 @@ impl General {
         let is_own = |name: &str| FUNCTIONS.contains(&name);
         let roots: BTreeSet<String> =
             template.undeclared_variables(false).into_iter().filter(|name| !is_own(name)).collect();
-        let names = template.undeclared_variables(true).iter().filter_map(|name| Name::parse(name)).collect();
+        let undeclared = template.undeclared_variables(true);
+        let names = undeclared.iter().filter(|name| !is_own(name)).filter_map(|name| Name::parse(name)).collect();
         let general = Self { source: source.to_owned(), roots, names, environment };
         general.try_out()?;
         Ok(general)
@@ -80,8 +88,9 @@ impl General {
 
     pub(super) fn render(&self, values: &Values<'_>) -> Result<String, TemplateError> {
         for name in &self.names {
-            if !matches!(name, Name::Op | Name::Session | Name::Uuid) {
-                name.look_up(values)?;
+            if !matches!(name, Name::Op | Name::Session | Name::Uuid) && name.look_up(values)?.len() > LONGEST_VALUE {
+                let what = format!("a value in it is longer than {LONGEST_VALUE} bytes");
+                return Err(TemplateError::Failed { template: self.source.clone(), what });
             }
         }
         self.run(values)
@@ -90,7 +99,9 @@ impl General {
 
     fn run(&self, values: &Values<'_>) -> Result<String, Error> {
         let context = self.roots.iter().map(|root| (root.as_str(), self.value_of(root, values)));
-        self.environment.get_template(NAME)?.render(Value::from_pairs(context))
+        let mut output = bounds::Output { text: Vec::new() };
+        self.environment.get_template(NAME)?.render_captured_to(Value::from_pairs(context), &mut output)?;
+        String::from_utf8(output.text).map_err(|_| Error::new(ErrorKind::WriteFailure, "it gives no text"))
     }
 
     fn value_of(&self, root: &str, values: &Values<'_>) -> Value {
@@ -130,7 +141,12 @@ impl General {
         Err(match error.kind() {
             ErrorKind::UnknownFilter => unknown("filter", word, &FILTERS),
             ErrorKind::UnknownTest => unknown("test", word, &["defined", "even", "odd", "divisibleby", "none", "in"]),
-            ErrorKind::TooManyArguments | ErrorKind::MissingArgument => syntax(&error),
+            ErrorKind::TooManyArguments
+            | ErrorKind::MissingArgument
+            | ErrorKind::OutOfFuel
+            | ErrorKind::WriteFailure
+            | ErrorKind::EvalBlock => syntax(&error),
+            _ if message.contains(TOO_LONG) => syntax(&error),
             _ => return Ok(()),
         })
     }
@@ -152,8 +168,8 @@ fn texts(map: &BTreeMap<String, String>) -> Value {
 fn text_function(values: &Values<'_>, source_hash: u64) -> Value {
     let (seed, key, calls) = (values.seed, values.key, AtomicU64::new(0));
     Value::from_function(move |length: usize| {
-        if length > LONGEST_TEXT {
-            return Err(Error::new(ErrorKind::InvalidOperation, format!("text({length}) is too long")));
+        if length > LONGEST_VALUE {
+            return Err(too_long(&format!("text({length})")));
         }
         let position = random::mix(&[source_hash, calls.fetch_add(1, Ordering::Relaxed)]);
         let mut text = String::with_capacity(length);
@@ -166,6 +182,53 @@ fn syntax(error: &Error) -> TemplateError {
     TemplateError::Syntax { what: describe(error) }
 }
 
+/// Sets what a rendering may cost.
+fn bound(environment: &mut Environment<'static>) {
+    environment.set_fuel(Some(FUEL));
+    REMOVED_FUNCTIONS.iter().for_each(|name| environment.remove_global(name));
+    REMOVED_FILTERS.iter().for_each(|name| environment.remove_filter(name));
+    environment.add_filter("replace", replace);
+    environment.add_filter("join", join);
+}
+
+fn replace(value: Cow<'_, str>, from: Cow<'_, str>, to: Cow<'_, str>) -> Result<String, Error> {
+    let longer = to.len().saturating_sub(from.len());
+    let length = value.matches(&*from).count().saturating_mul(longer).saturating_add(value.len());
+    if length > LONGEST_VALUE {
+        return Err(too_long("what `replace` gives"));
+    }
+    Ok(value.replace(&*from, &to))
+}
+
+fn join(value: &Value, joiner: Option<Cow<'_, str>>) -> Result<String, Error> {
+    let joiner = joiner.unwrap_or_default();
+    let mut text = String::new();
+    for (index, item) in value.try_iter()?.enumerate() {
+        if index > 0 {
+            text.push_str(&joiner);
+        }
+        match item.as_str() {
+            Some(item) => text.push_str(item),
+            None => text.push_str(&item.to_string()),
+        }
+        if text.len() > LONGEST_VALUE {
+            return Err(too_long("what `join` gives"));
+        }
+    }
+    Ok(text)
+}
+
+const TOO_LONG: &str = "is longer than the longest value of a template with filters or statements";
+
+fn too_long(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("{what} {TOO_LONG}, {LONGEST_VALUE} bytes"))
+}
+
 fn describe(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::OutOfFuel => return format!("it takes more than {FUEL} instructions; use fewer or shorter loops"),
+        ErrorKind::WriteFailure => return format!("it gives more than {LONGEST_OUTPUT} bytes"),
+        _ => {}
+    }
     error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)
 }

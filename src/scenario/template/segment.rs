@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::bounds::LONGEST_OUTPUT;
 use super::{BUILTINS, Known, TemplateError, Values, random};
 use crate::units::nearest;
 
 /// The longest `text(n)`: a slip of the finger must not fill the machine's memory.
-pub(super) const LONGEST_TEXT: usize = 64 << 20;
+const LONGEST_TEXT: usize = LONGEST_OUTPUT;
 
 /// A name in a template.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,7 +138,12 @@ impl Segments {
         if !rest.is_empty() {
             parts.push(Segment::Literal(rest.into()));
         }
-        Ok(Some(Self { parts, likely_length: likely_length + rest.len() }))
+        let likely_length = likely_length + rest.len();
+        if likely_length > LONGEST_OUTPUT + rest.len() + source.len() {
+            let what = format!("it gives some {likely_length} bytes; the most is {LONGEST_OUTPUT}");
+            return Err(TemplateError::Syntax { what });
+        }
+        Ok(Some(Self { parts, likely_length }))
     }
 
     pub(super) fn names(&self) -> BTreeSet<Name> {

@@ -127,3 +127,75 @@ proptest::proptest! {
         }
     }
 }
+
+/// Why a template is refused, or fails with made-up values.
+fn refused(source: &str) -> String {
+    let parsed = match Template::parse(source) {
+        Ok(parsed) => parsed,
+        Err(error) => return error.to_string(),
+    };
+    let values = Values { fixed: &fixed(), key: 1, session: 1, seed: 1, captured: &BTreeMap::new() };
+    match parsed.render(&values) {
+        Ok(text) => format!("{} bytes", text.len()),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn costly_templates_are_refused_before_they_cost() {
+    let nested = |depth: usize| format!("{{{{ {}op{} }}}}", "(".repeat(depth), ")".repeat(depth));
+    let mut wrong = Vec::new();
+    let loops = "{% for i in range(99999) %}".repeat(3) + "x" + &"{% endfor %}".repeat(3);
+    for (source, says) in [
+        (format!("{{{{ op{} }}}}", " | int".repeat(200_000)), "a template has"),
+        (format!("{{{{ op{} }}}}", "|e".repeat(20_000)), "words and signs"),
+        (format!("{{{{ op{} }}}}", ".a".repeat(20_000)), "words and signs"),
+        (format!("{{{{ {}op }}}}", "not ".repeat(10_000)), "words and signs"),
+        (format!("{{{{ {}op }}}}", "-".repeat(10_000)), "words and signs"),
+        (nested(190), "recursion"),
+        ("{% if op %}".repeat(150) + &"{% endif %}".repeat(150), "statements"),
+        ("{% if op %}".to_owned() + &"{% elif op %}".repeat(5_000) + "{% endif %}", "statements"),
+        (loops, "instructions"),
+        ("{{ range(1000000000) | length }}".to_owned(), "too many elements"),
+        ("{{ 'x' * 99999999 | length }}".to_owned(), "between numbers only"),
+        ("{{ var.leak * 99999999 | list | length }}".to_owned(), "between numbers only"),
+        ("{{ text(9999999) | upper }}".to_owned(), "longer than the longest value"),
+        ("{{ text(200000) | replace('', text(200000)) }}".to_owned(), "longer than the longest value"),
+        ("{{ range(99999) | join(text(9999)) }}".to_owned(), "longer than the longest value"),
+        ("{{ '%999999999d' | format(1) }}".to_owned(), "pattern written out"),
+        ("{{ var.leak | format(1) }}".to_owned(), "pattern written out"),
+        ("{% set a = 'x' %}{% set b = a ~ a %}{{ b }}".to_owned(), "may count"),
+        ("{% set a %}{{ op }}{% endset %}".to_owned(), "needs a value"),
+        ("{% for a in [op ~ op] %}{% endfor %}".to_owned(), "may not put"),
+        ("{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}".to_owned(), "recursive"),
+        ("{% set n = namespace(a=1) %}".to_owned(), "namespace"),
+        ("{% filter upper %}x{% endfilter %}".to_owned(), "not one of the statements"),
+        ("{% for i in range(9999) %}{{ text(99999) }}{% endfor %}".to_owned(), "bytes"),
+        ("{{ text(60000000) }}{{ text(60000000) }}".to_owned(), "the most is"),
+        ("x".repeat(2 << 20), "a template has"),
+    ] {
+        let began = std::time::Instant::now();
+        let told = refused(&source);
+        let shown = &source[..source.len().min(60)];
+        if !told.contains(says) || began.elapsed() > std::time::Duration::from_secs(5) {
+            wrong.push(format!("{shown}: {told} ({:?})", began.elapsed()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn ordinary_templates_are_within_the_bounds() {
+    let numbers = "[{% for i in range(10000) %}{{ i }}{% if not loop.last %},{% endif %}{% endfor %}]";
+    for (source, bytes) in [
+        (numbers, "48891 bytes"),
+        ("{% set n = op * 10 + 1 %}{{ n }}-{{ n + 1 }}", "5 bytes"),
+        ("{% for i in range(op + 2) %}{{ i * 2 }}{% endfor %}", "3 bytes"),
+        ("{{ '%05d' | format(op) }}{{ var.leak ~ '-' ~ op }}", "10 bytes"),
+        ("{% for part in 'a,b' | split(',') %}{{ part | upper }}{% endfor %}", "2 bytes"),
+        ("{{ env.TOKEN | replace('s', 'sss') }}{{ ['a', 'b'] | join('-') }}", "11 bytes"),
+        ("{% raw %}{% set %}{{ a * 'b' }}{% endraw %}{{ op | string }}", "23 bytes"),
+    ] {
+        assert_eq!(refused(source), bytes, "{source}");
+    }
+}

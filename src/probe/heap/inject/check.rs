@@ -139,7 +139,7 @@ fn part(file: &File, at: u64, length: u64) -> Vec<u8> {
     let mut bytes = vec![0; length.min(64 << 20) as usize];
     let mut read = 0;
     while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, at + read as u64) {
+        match file.read_at(rest, at.saturating_add(read as u64)) {
             Ok(0) | Err(_) => break,
             Ok(more) => read += more,
         }

@@ -37,8 +37,10 @@ impl Memory for Loaded<'_> {
         let segment = headers
             .iter()
             .find(|header| header.kind == PT_LOAD && at >= header.address && at - header.address < header.file_bytes);
-        let begin = segment.map_or(at, |segment| at - segment.address + segment.offset) as usize;
-        let from = self.0.get(begin..begin + bytes.len()).ok_or_else(gone)?;
+        let begin = segment.map_or(Some(at), |segment| (at - segment.address).checked_add(segment.offset));
+        let begin = begin.and_then(|begin| usize::try_from(begin).ok()).ok_or_else(gone)?;
+        let end = begin.checked_add(bytes.len()).ok_or_else(gone)?;
+        let from = self.0.get(begin..end).ok_or_else(gone)?;
         bytes.copy_from_slice(from);
         Ok(())
     }
@@ -124,7 +126,7 @@ impl Image {
         let headers = headers(&first)?;
         let loads = || headers.iter().filter(|header| header.kind == PT_LOAD);
         let bias = begin.wrapping_sub(loads().next()?.address & !4095);
-        let end = loads().map(|header| bias.wrapping_add(header.address + header.bytes)).max()?;
+        let end = loads().map(|header| bias.wrapping_add(header.address).wrapping_add(header.bytes)).max()?;
         let place = headers.iter().find(|header| header.kind == PT_DYNAMIC)?;
         let entries = memory.bytes(bias.wrapping_add(place.address), place.bytes.min(1 << 16))?;
         let mut image = Self { path: path.to_owned(), bias, begin, end, dynamic: Dynamic::default() };
@@ -177,15 +179,16 @@ impl Image {
         let head = memory.bytes(self.dynamic.gnu_hash, 16)?;
         let [buckets, first, blooms] = [0, 4, 8].map(|at| number::<4>(&head, at));
         let hash = name.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)));
-        let buckets_at = self.dynamic.gnu_hash + 16 + blooms * 8;
-        let chains_at = buckets_at + buckets * 4;
+        // Numbers of 32 bits, so that no product overflows; sums lead to addresses that cannot be read at worst.
+        let buckets_at = self.dynamic.gnu_hash.wrapping_add(16 + blooms * 8);
+        let chains_at = buckets_at.wrapping_add(buckets * 4);
         let word = |at: u64| memory.bytes(at, 4).map(|bytes| number::<4>(&bytes, 0));
-        let begin = word(buckets_at + u64::from(hash).checked_rem(buckets)? * 4)?;
+        let begin = word(buckets_at.wrapping_add(u64::from(hash).checked_rem(buckets)? * 4))?;
         // A chain is as long as its bucket is full: a handful.
         for index in begin.max(1)..begin.saturating_add(4096) {
-            let link = word(chains_at + index.checked_sub(first)? * 4)?;
+            let link = word(chains_at.wrapping_add(index.checked_sub(first)? * 4))?;
             if (link as u32 | 1) == hash | 1 {
-                let symbol = memory.bytes(self.dynamic.symbols + index * 24, 24)?;
+                let symbol = memory.bytes(self.dynamic.symbols.wrapping_add(index * 24), 24)?;
                 let (section, value) = (number::<2>(&symbol, 6), number::<8>(&symbol, 8));
                 if section != 0 && self.is_named(memory, number::<4>(&symbol, 0), name) {
                     return Some(self.bias.wrapping_add(value));
@@ -199,7 +202,7 @@ impl Image {
     }
 
     fn is_named(&self, memory: &impl Memory, offset: u64, name: &str) -> bool {
-        let there = memory.bytes(self.dynamic.names + offset, name.len() as u64 + 1);
+        let there = memory.bytes(self.dynamic.names.wrapping_add(offset), name.len() as u64 + 1);
         there.is_some_and(|there| there.strip_suffix(b"\0") == Some(name.as_bytes()))
     }
 
@@ -212,7 +215,7 @@ impl Image {
                 if !matches!(kind, 6 | 7) || symbol == 0 {
                     continue;
                 }
-                let symbol = memory.bytes(self.dynamic.symbols + symbol * 24, 4)?;
+                let symbol = memory.bytes(self.dynamic.symbols.wrapping_add(symbol * 24), 4)?;
                 if self.is_named(memory, number::<4>(&symbol, 0), name) {
                     let held = memory.bytes(self.bias.wrapping_add(number::<8>(relocation, 0)), 8)?;
                     return Some(number::<8>(&held, 0));
@@ -248,4 +251,14 @@ pub(in super::super) fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     // SAFETY: both slices are readable for their lengths.
     let found = unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), wanted.as_ptr().cast(), wanted.len()) };
     (!found.is_null()).then(|| found as usize - bytes.as_ptr() as usize)
+}
+
+/// Reads everything of an image that an injector asks for.
+pub(in super::super) fn read_all(bytes: &[u8]) {
+    let _ = headers(bytes);
+    let file = Loaded(bytes);
+    if let Some(image) = Image::at(&file, 0, "") {
+        let _ = (image.symbol(&file, "malloc"), image.slot(&file, "dlsym"), image.mentions(&file, "x"));
+        let _ = image.slot_into(&file, &(0..u64::MAX));
+    }
 }

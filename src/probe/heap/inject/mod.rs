@@ -46,6 +46,7 @@ use strays::{Owner, Strays};
 use target::{Mapping, Target, start_of};
 
 pub(super) use check::check;
+pub(super) use image::read_all as read_image;
 
 /// How long a thread at a safe place is looked for.
 const TO_ATTACH: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@
 use std::io::Write as _;
 
 use super::check::{denied, program_file, standing};
-use super::image::{Loaded, headers};
+use super::image::{Loaded, headers, read_all};
 use super::target::Status;
 use super::*;
 
@@ -154,16 +154,27 @@ fn the_library_says_where_its_room_is() {
     assert!(image.mentions(&file, "dl_iterate_phdr") && !image.mentions(&file, "_Znwm"));
 }
 
+#[test]
+fn extreme_numbers_in_an_image_are_read_without_harm() {
+    let library = library();
+    let dynamic =
+        headers(library).expect("headers").into_iter().find(|header| header.kind == 2).expect("a dynamic section");
+    let fields = (64..64 + 56 * 12).chain(dynamic.offset as usize..(dynamic.offset + dynamic.file_bytes) as usize);
+    for at in fields.step_by(8) {
+        for number in [0, 1, u64::MAX, u64::MAX - 7, u64::MAX / 2, 1 << 63, u64::from(u32::MAX), 0x7fff_ffff_f000] {
+            let mut bytes = library.to_vec();
+            bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
+            read_all(&bytes);
+        }
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn damaged_images_are_read_without_harm(at in 0_usize..4096, byte: u8, cut in 0_usize..50_000) {
         let mut bytes = library().to_vec();
         bytes[at] = byte;
         bytes.truncate(cut.max(64));
-        let _ = headers(&bytes);
-        let file = Loaded(&bytes);
-        if let Some(image) = Image::at(&file, 0, "") {
-            let _ = (image.symbol(&file, "malloc"), image.slot(&file, "dlsym"), image.mentions(&file, "x"));
-        }
+        read_all(&bytes);
     }
 }
