@@ -20,6 +20,7 @@ mod outcome;
 mod progress;
 mod report;
 mod run;
+mod signals;
 
 use failure::Failure;
 
