@@ -12,6 +12,8 @@
 //! - `orchestrator`: every system of the fixture service, leaking and fixed
 //! - `clean_servers`: real servers driven by scenarios, each found clean
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
+//! - `left_behind`: commands that tidewatch runs beside the target end with it
+//! - `signals`: a signal to tidewatch ends a run in order
 //! - `kill_nine`: tidewatch itself is killed at random moments
 //! - `commands`: the smaller commands
 //! - `judge`: curves that other programs recorded
@@ -48,11 +50,13 @@ mod heap_servers;
 mod heap_symbols;
 mod judge;
 mod kill_nine;
+mod left_behind;
 mod made_up_curves;
 mod orchestrator;
 mod presets;
 mod reports;
 mod servers;
+mod signals;
 mod support;
 mod tidy;
 mod watching;

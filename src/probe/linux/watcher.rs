@@ -110,6 +110,13 @@ impl Watcher {
         self.members.extend(self.tree.members.iter().map(|member| member.process));
     }
 
+    /// Takes these processes as roots from now on: a launched program went into the background.
+    pub fn follow(&mut self, roots: &[Process]) {
+        for &process in roots {
+            self.tree.follow(&self.proc, process);
+        }
+    }
+
     /// The managed runtimes of members that were not told of yet. Few processes are looked at in one go, each a few
     /// times.
     pub fn runtimes(&mut self) -> Vec<Event> {
