@@ -20,6 +20,8 @@ pub mod exit;
 pub mod gate;
 pub mod growth;
 pub mod probe;
+#[cfg(target_os = "linux")]
+mod procfs;
 pub mod recording;
 pub mod report;
 pub mod sample;

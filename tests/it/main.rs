@@ -14,6 +14,7 @@
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
 //! - `left_behind`: commands that tidewatch runs beside the target end with it
 //! - `signals`: a signal to tidewatch ends a run in order
+//! - `states`: stopped, idle, in the background, or alive without its first thread
 //! - `kill_nine`: tidewatch itself is killed at random moments
 //! - `commands`: the smaller commands
 //! - `judge`: curves that other programs recorded
@@ -57,6 +58,7 @@ mod presets;
 mod reports;
 mod servers;
 mod signals;
+mod states;
 mod support;
 mod tidy;
 mod watching;

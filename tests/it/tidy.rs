@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use crate::support::{root, tidewatch, told};
 
 /// Who may use whom inside the crate. `cli` may use everything; nothing uses `cli`.
-const IMPORTS: [(&str, &[&str]); 14] = [
+const IMPORTS: [(&str, &[&str]); 15] = [
     ("units", &[]),
     ("exit", &[]),
     ("statistics", &[]),
     ("sample", &["units"]),
-    ("target", &["sample", "units"]),
-    ("probe", &["sample", "units"]),
+    ("procfs", &[]),
+    ("target", &["procfs", "sample", "units"]),
+    ("probe", &["procfs", "sample", "units"]),
     ("recording", &["sample", "units"]),
     ("scenario", &["sample", "target", "units"]),
     ("session", &["target", "probe", "scenario", "recording", "growth", "sample", "units"]),

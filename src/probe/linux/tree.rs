@@ -11,9 +11,9 @@ use rustix::io::Errno;
 
 use super::files::{Files, LINE, ProcRoot, each_number, exists, open_dir, open_file, read_line, read_whole};
 use super::member::{Member, Standing};
-use super::stat::{number, parse_stat};
 use super::watcher::open_root;
 use crate::probe::text::clean;
+use crate::procfs::stat::{number, parse_stat};
 use crate::sample::{Event, Process, TreeCounts};
 
 /// Most bytes read of one `children` file: about a hundred thousand children of one thread.

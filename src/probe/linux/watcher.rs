@@ -143,13 +143,14 @@ impl Watcher {
     /// A sum is never silently partial: when one living member cannot be read, that sum is missing. A member
     /// that ended since the last scan is left out.
     pub fn sample(&mut self, into: &mut Sample) {
-        let (mut processes, mut threads, mut ticks) = (0, 0, 0u64);
+        let (mut processes, mut stopped, mut threads, mut ticks) = (0, 0, 0, 0u64);
         let (mut resident, mut anonymous, mut fds) = (Some(0), Some(0), Some(0));
         let mut all_read = true;
         for member in self.tree.members.iter_mut().filter(|member| !member.gone) {
             match member.tick(&self.proc, self.fd_count, &mut self.space) {
                 Ok(tick) => {
                     processes += 1;
+                    stopped += u32::from(tick.stopped);
                     threads += tick.threads;
                     ticks = ticks.saturating_add(tick.cpu_ticks);
                     match tick.memory {
@@ -184,6 +185,7 @@ impl Watcher {
         }
         let complete = all_read && processes > 0;
         into.processes = processes;
+        into.stopped = complete && stopped == processes;
         into.rss = resident.filter(|_| complete).map(|pages| pages.saturating_mul(self.page));
         into.anonymous = anonymous.filter(|_| complete).map(|pages| pages.saturating_mul(self.page));
         into.fds = fds.filter(|_| complete);

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+pub(in super::super) use crate::procfs::stat::start_of;
 use crate::sample::Process;
 
 /// A process whose memory this process may read and write.
@@ -102,15 +103,6 @@ impl Target {
         let entries = fs::read_dir(format!("/proc/{}/task", self.process.pid)).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
-}
-
-/// When a process began: field 22 of its `stat`, the 20th after the name.
-pub(in super::super) fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat).into_owned();
-    let (_, rest) = stat.rsplit_once(") ")?;
-    // What has ended, and is not waited for yet, runs no more.
-    if rest.starts_with(['Z', 'X']) { None } else { rest.split(' ').nth(19)?.parse().ok() }
 }
 
 /// `/proc/PID/status`.
