@@ -35,6 +35,7 @@ fn is_ignored(kind: SignalKind) -> bool {
     }
 }
 
+#[expect(clippy::exit, reason = "whoever asks twice does not want to wait for anything that is still under way")]
 async fn heed(listening: Vec<Signal>, interrupt: watch::Sender<bool>) {
     let (sender, mut received) = mpsc::unbounded_channel();
     for (kind, mut signal) in listening.into_iter().enumerate() {

@@ -24,7 +24,7 @@ impl Activity {
                 _ => None,
             })
         };
-        let (Some(first), Some(last)) = (samples().next(), samples().last()) else { return Self::default() };
+        let (Some(first), Some(last)) = (samples().next(), samples().next_back()) else { return Self::default() };
         let cpu = |sample: &Sample| sample.cpu_us;
         let used_cpu = samples().all(|sample| sample.cpu_us.is_some()).then(|| samples().any(|s| cpu(s) != cpu(first)));
         Self {

@@ -157,7 +157,7 @@ fn start_guardian(program: &GuardianProgram) -> Result<Running, Error> {
         GuardianProgram::ThisProgram => Command::new("/proc/self/exe"),
         GuardianProgram::At(path) => Command::new(path),
     };
-    let identity = identify(std::process::id()).map_err(|error| Error::new(ErrorKind::Other, error))?;
+    let identity = identify(std::process::id()).map_err(Error::other)?;
     command.arg0("tidewatch").arg(SUBCOMMAND).arg(identity.to_string()).arg(COMMANDS);
     #[cfg(test)]
     tests::serve_in_this_test_program(&mut command, identity);
