@@ -114,6 +114,7 @@ fn run_engine(port: &str) -> f64 {
         allow_remote: Vec::new(),
         stdio: None,
         cwd: ".".into(),
+        commands: Arc::new(tidewatch::target::Commands::new(tidewatch::target::GuardianProgram::ThisProgram)),
     };
     // The runtime that a session uses.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -21,6 +21,8 @@ pub mod gate;
 pub mod growth;
 pub mod input;
 pub mod probe;
+#[cfg(target_os = "linux")]
+mod procfs;
 pub mod recording;
 pub mod redact;
 pub mod report;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::heap::{self, HeapFinding};
 use super::ledger::{self, Ledger};
-use crate::growth::{Axis, Budget, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
+use crate::growth::{
+    Activity, Axis, Budget, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge,
+};
 use crate::recording::{Passage, Recording};
 use crate::sample::{
     Border, Ending, Event, FdKind, Mark, MemorySource, Metric, OperationsFrom, Record, ScenarioPlan, Shape, Stop, Tally,
@@ -30,6 +32,8 @@ pub struct ScenarioFinding {
     pub plan: ScenarioPlan,
     /// Every metric that was seen, the gated ones first.
     pub growths: Vec<Growth>,
+    /// Whether the target did anything.
+    pub activity: Activity,
     /// Whose live heap bytes grew; none where the heap was not sampled.
     pub heap: Option<HeapFinding>,
     /// How it stopped; `None` when the recording was cut.
@@ -48,6 +52,11 @@ impl ScenarioFinding {
     /// The verdict on one metric.
     pub fn growth(&self, metric: &Metric) -> Option<&Growth> {
         self.growths.iter().find(|growth| growth.metric == *metric)
+    }
+
+    /// Why not growing says nothing here, where that is so.
+    pub fn says_nothing(&self) -> Option<String> {
+        self.activity.says_nothing(self.plan.shape)
     }
 
     /// What growth is counted against.
@@ -144,7 +153,7 @@ fn judge_passage(
         (Metric::Gauge(gauge), Some(OperationsFrom::Gauge { name })) => gauge == name,
         _ => false,
     };
-    let growths: Vec<Growth> = metrics(passage.records)
+    let mut growths: Vec<Growth> = metrics(passage.records)
         .into_iter()
         .filter(|metric| !is_axis(metric))
         .filter_map(|metric| {
@@ -162,6 +171,10 @@ fn judge_passage(
             (!curve.points.is_empty()).then(|| judge(&curve, &question))
         })
         .collect();
+    let activity = Activity::of(passage.records);
+    if let Some(why) = activity.says_nothing(passage.plan.shape) {
+        growths.iter_mut().for_each(|growth| growth.take_back(&why));
+    }
     let (stop, tally) =
         passage.end.map_or((None, Tally::default()), |(stop, tally)| (Some(stop.clone()), tally.clone()));
     ScenarioFinding {
@@ -169,6 +182,7 @@ fn judge_passage(
         cycles: growths.iter().filter_map(|growth| growth.floors.last()).map(|floor| floor.cycle).max().unwrap_or(0),
         operations: passage.records.iter().filter_map(operations).max().unwrap_or(0),
         growths,
+        activity,
         heap: None,
         stop,
         tally,

@@ -1,13 +1,10 @@
 //! A live run: runtime, signals, progress, session, outcome.
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-
 use anyhow::Context as _;
 
 use super::failure::Failure;
 use super::options::Recorded;
-use super::{outcome, progress, screen};
+use super::{outcome, progress, screen, signals};
 use crate::exit::ExitCode;
 use crate::gate::Threshold;
 use crate::recording::Mode;
@@ -62,41 +59,22 @@ pub fn carry_out(request: Request, recorded: &Recorded) -> Result<ExitCode, Fail
     screen::conceal(request.redactor());
     let folder = request.folder.clone();
     let scripted = matches!(request.errand, Errand::Drive(_));
-    let (interrupt, interrupted) = watch::channel(false);
+    let interrupted = signals::listen().context("could not listen for signals").map_err(Failure::target)?;
     let result = runtime.block_on(async {
-        let signals = until_signalled().context("could not listen for signals").map_err(Failure::target)?;
-        let listening = tokio::spawn(async move {
-            signals.await;
-            interrupt.send_replace(true);
-            // Kept: a closed channel would say that nobody can interrupt any more.
-            std::future::pending::<()>().await;
-        });
         let shown = progress::Shown::begin(&live, &folder, scripted);
         let result = session::run(request, &live, interrupted.clone()).await;
         shown.end().await;
-        listening.abort();
-        Ok(result)
+        result
     });
     // Blocking reads still under way must not hold up the end.
     runtime.shutdown_background();
-    match result? {
+    match result {
         Ok(folder) => outcome::tell_run(&folder, outcome::Form::asked(recorded.json)),
         Err(_) if *interrupted.borrow() => {
             outcome::tell_run(&folder, outcome::Form::asked(recorded.json)).map(|code| code.or(ExitCode::Interrupted))
         }
         Err(error) => Err(session_failure(error, &folder)),
     }
-}
-
-async fn first_of(mut interrupt: tokio::signal::unix::Signal, mut terminate: tokio::signal::unix::Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-fn until_signalled() -> std::io::Result<impl Future<Output = ()>> {
-    Ok(first_of(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
 }
 
 /// What a person is told when the target cannot be found or started.

@@ -22,6 +22,7 @@ mod progress;
 mod report;
 mod run;
 mod screen;
+mod signals;
 
 use failure::Failure;
 

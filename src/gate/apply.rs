@@ -108,6 +108,10 @@ fn check(threshold: &Threshold, finding: &ScenarioFinding, findings: &Findings) 
         },
         None => (Standing::Undecided, not_seen(&threshold.metric, findings)),
     };
+    let (standing, observed) = match (standing, finding.says_nothing()) {
+        (Standing::Held, Some(why)) => (Standing::Undecided, why),
+        _ => (standing, observed),
+    };
     let evidence = match standing {
         Standing::Crossed => evidence(&threshold.metric, finding, findings),
         Standing::Held | Standing::Undecided => Vec::new(),

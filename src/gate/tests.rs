@@ -48,6 +48,7 @@ fn finding(name: &str, growths: Vec<Growth>) -> ScenarioFinding {
         heap: None,
         plan,
         growths,
+        activity: crate::growth::Activity::default(),
         stop: Some(Stop::Spent),
         tally: Tally::default(),
         cycles: 33,

@@ -10,6 +10,7 @@ mod value;
 use serde::{Deserialize, Serialize};
 
 use self::peak::Peaks;
+use super::Activity;
 use crate::sample::{Border, MemorySource, Metric, Moment, Phase, Record, Smallest};
 use crate::statistics::quantile::quantile;
 
@@ -80,6 +81,8 @@ impl Curve {
     /// the first phase holds the baseline; what lies after the scenario's end is not part of it.
     pub fn of(metric: &Metric, axis: Axis, source: MemorySource, records: &[Record]) -> Self {
         let mut reader = Reader::new(metric, axis, source);
+        // While it is stopped it cannot grow. Where it hardly ran there is nothing else to show.
+        reader.skips_stopped = !Activity::of(records).is_mostly_stopped();
         in_order(records, |record| reader.take(record));
         Self { metric: metric.clone(), axis, points: reader.points }
     }
@@ -169,6 +172,7 @@ struct Reader<'a> {
     phase: Option<Phase>,
     cycle: u32,
     peaks: Peaks,
+    skips_stopped: bool,
     points: Vec<Point>,
 }
 
@@ -183,6 +187,7 @@ impl<'a> Reader<'a> {
             phase: None,
             cycle: 0,
             peaks: Peaks::default(),
+            skips_stopped: false,
             points: Vec::new(),
         }
     }
@@ -195,6 +200,7 @@ impl<'a> Reader<'a> {
         match record {
             Record::Mark(mark) => self.cross(&mark.border),
             Record::Event { event, .. } => self.peaks.note(event, self.phase, self.cycle),
+            Record::Sample(sample) if sample.stopped && self.skips_stopped => {}
             Record::Sample(sample) => {
                 let value = match self.metric {
                     Metric::Peak => self.peaks.value(sample, self.cycle),

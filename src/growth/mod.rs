@@ -5,6 +5,7 @@
 //! two calls, and refuses to guess: what a run cannot decide is inconclusive, with what would decide it.
 //! `docs/statistics.md` holds the rule and the reason of each constant.
 
+mod activity;
 mod collector;
 mod counts;
 mod course;
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use activity::Activity;
 pub use collector::Collector;
 pub use curve::{Axis, Curve, Point};
 pub use floors::Floors;
@@ -156,6 +158,16 @@ impl Growth {
     /// Rise from before the first operation to the last floor, in the metric's unit.
     pub fn growth(&self) -> f64 {
         self.last - self.baseline
+    }
+
+    /// Takes the verdict back: not growing says nothing here, for this reason. Growth that was seen stays.
+    pub fn take_back(&mut self, why: &str) {
+        if self.verdict != Verdict::Unbounded {
+            self.verdict = Verdict::Inconclusive;
+            self.suspected = false;
+            (self.decided_at, self.more_cycles) = (None, None);
+            why.clone_into(&mut self.reason);
+        }
     }
 
     /// Whether the gate can act on it.

@@ -27,7 +27,6 @@ mod linux {
     pub(super) mod runtime;
     pub(super) mod smaps;
     pub(super) mod sockets;
-    pub(super) mod stat;
     pub(super) mod tasks;
     pub(super) mod tree;
     pub(super) mod watcher;

@@ -50,6 +50,11 @@ impl Watcher {
         system.process(pids[0]).map(|process| Process { pid, start: process.start_time() })
     }
 
+    /// Takes these processes as roots from now on.
+    pub fn follow(&mut self, roots: &[Process]) {
+        self.roots = roots.to_vec();
+    }
+
     fn refresh(&mut self) {
         self.system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind());
     }

@@ -213,6 +213,9 @@ pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String 
             crossed(plan, findings, gate, Tense::Present).unwrap_or_else(|| "a threshold is crossed".into())
         }
         ExitCode::Inconclusive => {
+            if let Some(why) = findings.scenarios.iter().find_map(ScenarioFinding::says_nothing) {
+                return why;
+            }
             format!("the run could not decide {} of {}", undecided, words::counted(gate.checks.len(), "threshold"))
         }
         ExitCode::Held if undecided > 0 && plan.inconclusive == Inconclusive::Passes => format!(

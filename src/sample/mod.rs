@@ -75,6 +75,9 @@ pub struct Sample {
     /// OS threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<u64>,
+    /// Whether every process of the tree was stopped, by a signal or a tracer (states T and t).
+    #[serde(skip_serializing_if = "is_false")]
+    pub stopped: bool,
     /// Processor time used so far by the processes now in the tree, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_us: Option<u64>,
@@ -92,6 +95,10 @@ pub struct Sample {
     /// processes share counts twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shmem: Option<u64>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn is_zero(n: &u64) -> bool {

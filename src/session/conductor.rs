@@ -14,7 +14,7 @@ use super::sampler::{Look, Peak, Sampler, Told};
 use super::subject::Subject;
 use super::time_bound::TimeBound;
 use super::{Progress, effort, until_broken, until_interrupted};
-use crate::growth::{Axis, Budget, Collector, Curve, Estimate, Growth, Question, is_look, judge};
+use crate::growth::{Activity, Axis, Budget, Collector, Curve, Estimate, Growth, Question, is_look, judge};
 use crate::sample::{Border, Effort, MemorySource, Metric, Phase, ScenarioPlan, Shape};
 use crate::scenario::engine::{Counters, Go, Stage};
 
@@ -117,7 +117,8 @@ impl Stage for Conductor<'_> {
         self.look(Look::Border, self.peak()).await;
         let enough = self.min_operations.is_none_or(|least| self.operations() >= least);
         let decided = || self.verdicts(Budget::Open).iter().all(|growth| effort::suffices(self.effort, growth, cycle));
-        if enough && is_look(cycle) && decided() {
+        let stopped = || Activity::of(&self.recorder.recent()).is_mostly_stopped();
+        if enough && is_look(cycle) && decided() && !stopped() {
             Go::Decided
         } else if self.time.ends_before_another_cycle() {
             Go::OutOfTime

@@ -17,7 +17,6 @@ use super::time_bound::{TimeBound, TimeLeft};
 use super::watching::{END_KNOWN_WITHIN, memory_source};
 use super::{Progress, Session, SessionError, until_interrupted};
 use crate::growth::{Budget, Estimate, growth_in_time};
-use crate::probe::Watcher;
 use crate::recording::Overhead;
 use crate::sample::{Border, Ending, Event, MemorySource, Metric, Process, Shape, Stop, Tally};
 use crate::scenario::drivers::StdioChannel;
@@ -25,7 +24,7 @@ use crate::scenario::engine::{self, Counters, Surroundings};
 use crate::scenario::script::heap_interval_bytes;
 use crate::scenario::template::{Fixed, Template};
 use crate::scenario::{Opening, Origin, Port, Restart, Scenario, Script, Work};
-use crate::target::{LaunchSpec, Many, Selector, StdinMode, command_line, find};
+use crate::target::{Background, Commands, GuardianProgram, LaunchSpec, Many, Selector, StdinMode, command_line, find};
 
 /// How long a jittered load may be, in tenths of what the file says.
 const LONGEST_LOAD_TENTHS: u32 = 13;
@@ -181,6 +180,7 @@ impl Session<'_> {
     ) -> Result<LaunchSpec, SessionError> {
         let mut spec = self.command_spec(script, "[target] launch", argv, fixed)?;
         spec.log_suffix = if index == 0 { String::new() } else { format!("-{}", index + 1) };
+        spec.background = Background::Follow;
         spec.stdin = if needs_stdin(script, scenario) { StdinMode::Piped } else { StdinMode::Null };
         Ok(spec)
     }
@@ -245,7 +245,7 @@ impl Session<'_> {
         time: TimeBound,
         time_driven: &mut BTreeMap<Metric, Estimate>,
     ) -> Result<Next, SessionError> {
-        let mut watcher = Watcher::open(up.subject.roots())?;
+        let mut watcher = up.subject.watcher().await?;
         let source = memory_source(&mut watcher, scenario.cycle_length());
         let counters = Arc::new(Counters::default());
         let gauges = Mutex::new(Gauges::new(script.gauges.as_ref(), &up.fixed)?);
@@ -254,7 +254,7 @@ impl Session<'_> {
             Arc::clone(&self.recorder),
             Arc::clone(&counters),
             self.live.latest.clone(),
-            Settings { interval: self.request.interval, source },
+            Settings { interval: self.request.interval, source, background: up.subject.background() },
         )?;
         let conductor = Conductor {
             recorder: &self.recorder,
@@ -283,8 +283,11 @@ impl Session<'_> {
             allow_remote: script.allow_remote.clone(),
             stdio: up.stdio.clone(),
             cwd: script.target.cwd.clone(),
+            commands: Arc::new(Commands::new(GuardianProgram::ThisProgram)),
         };
         let (mut stop, tally) = engine::run(scenario, &surroundings, &conductor).await;
+        // An error means that a thread of ours broke down: the guardian then hears that its link is closed.
+        let _ = tokio::task::spawn_blocking(move || surroundings.commands.end()).await;
         if let Some(reason) = self.recorder.broken().borrow().clone() {
             stop = Stop::Failed { reason };
         }

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::pace::{Pace, Use};
 use super::recorder::Recorder;
+use super::subject::Background;
 use crate::probe::{OwnSockets, Watcher};
 use crate::recording::Overhead;
 use crate::sample::{Detail, Event, MemorySource, Process, Record, Sample};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub interval: Duration,
     /// Where exact memory figures come from.
     pub source: MemorySource,
+    /// What tells that the target went into the background, where it can.
+    pub background: Option<Background>,
 }
 
 /// How closely to look at a border.
@@ -162,6 +165,7 @@ impl Reader {
     }
 
     fn tick(&mut self) {
+        self.follow();
         let due =
             self.scanned.is_none_or(|when| when.elapsed() >= SCAN_EVERY) && self.pace.allows(self.scan_cost, Use::Tick);
         if due {
@@ -175,6 +179,18 @@ impl Reader {
             self.exact(&mut sample);
         }
         self.hand_on(sample);
+    }
+
+    /// Watches the processes in the background from now on, if the target has gone there.
+    fn follow(&mut self) {
+        let gone = self.settings.background.as_ref().and_then(|background| background.borrow().clone());
+        let Some(processes) = gone else { return };
+        self.settings.background = None;
+        self.watcher.follow(&processes.iter().map(|(process, _)| *process).collect::<Vec<_>>());
+        let named: Vec<String> =
+            processes.iter().map(|(process, command)| format!("PID {} ({command})", process.pid)).collect();
+        let text = format!("{} went into the background; followed", named.join(", "));
+        self.recorder.event(Event::Note { text });
     }
 
     fn fast(&mut self) -> Sample {
@@ -213,6 +229,7 @@ impl Reader {
     }
 
     fn look(&mut self, look: Look, peak: Peak, told: Told) {
+        self.follow();
         let Told { gauges, own } = told;
         self.scan();
         let (runtimes, _) = self.pace.spend(Use::Look, || self.watcher.runtimes());

@@ -13,7 +13,7 @@ use super::{Session, SessionError, until_broken, until_interrupted};
 use crate::probe::{ProbeError, Watcher};
 use crate::sample::{Border, Event, MemorySource, Stop, Tally};
 use crate::scenario::engine::Counters;
-use crate::target::LaunchSpec;
+use crate::target::{Background, LaunchSpec};
 
 /// Closer looks come this often at least as the pace allows.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -52,6 +52,7 @@ impl Session<'_> {
             }
             Watchee::Command(argv) => {
                 let mut spec = LaunchSpec::new(argv.clone(), &self.request.folder);
+                spec.background = Background::Follow;
                 let folder = &self.request.folder;
                 let heap = self.heap.as_ref();
                 let heap = heap.map(|all| TargetHeap::launching(all, folder, 1, interval_bytes, &mut spec));
@@ -77,7 +78,7 @@ impl Session<'_> {
             }
         };
         let scenario = self.request.plan().scenarios.first().map(|plan| plan.name.clone()).unwrap_or_default();
-        let mut watcher = match Watcher::open(subject.roots()) {
+        let mut watcher = match subject.watcher().await {
             Ok(watcher) => watcher,
             Err(error) => return self.over_before_a_look(&scenario, &subject, error).await,
         };
@@ -88,7 +89,7 @@ impl Session<'_> {
             Arc::clone(&self.recorder),
             counters,
             self.live.latest.clone(),
-            Settings { interval: self.request.interval, source },
+            Settings { interval: self.request.interval, source, background: subject.background() },
         )?;
         telling.listen();
         let eyes = Eyes { sampler: &sampler, telling: &telling, heap: heap.as_ref() };

@@ -18,6 +18,8 @@ pub struct LaunchSpec {
     pub log_suffix: String,
     /// What it reads.
     pub stdin: StdinMode,
+    /// What becomes of a program that puts itself into the background.
+    pub background: Background,
     /// Which program is started as guardian.
     pub guardian: GuardianProgram,
 }
@@ -32,9 +34,21 @@ impl LaunchSpec {
             run_dir: run_dir.into(),
             log_suffix: String::new(),
             stdin: StdinMode::Null,
+            background: Background::End,
             guardian: GuardianProgram::ThisProgram,
         }
     }
+}
+
+/// What becomes of the descendants of a launched process that ends well soon after its launch: a daemon puts itself into
+/// the background like that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Background {
+    /// They are ended.
+    #[default]
+    End,
+    /// They are the target from then on, until they end.
+    Follow,
 }
 
 /// What a launched target has as its standard input.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::guardian::SUBCOMMAND;
 use super::guardian::wire::{Failure, Order, Report, Start};
-use super::launch::{GuardianProgram, LaunchSpec, Logs, StdinMode, Stream};
+use super::launch::{Background, GuardianProgram, LaunchSpec, Logs, StdinMode, Stream};
 use super::{EndContext, EndWatch, OomWatch, TargetError, diagnose, identify, limits, pidfd, ready};
 use crate::sample::{Ending, How, Process};
 
@@ -40,6 +40,8 @@ pub struct Launched {
 #[derive(Debug, Default)]
 struct Shared {
     orphans: Mutex<Vec<Orphan>>,
+    /// Who is the target since the launched process put itself into the background.
+    background: tokio::sync::watch::Sender<Option<Vec<(Process, String)>>>,
     /// Whether the guardian has ended and was collected.
     over: Mutex<bool>,
     over_now: Condvar,
@@ -73,6 +75,7 @@ pub fn launch(spec: &LaunchSpec) -> Result<Launched, TargetError> {
         env: spec.env.clone(),
         stdout: logs.stdout.clone(),
         stderr: logs.stderr.clone(),
+        follow: spec.background == Background::Follow,
     };
     let stdin = guardian.stdin.take();
     match begin(&guardian, orders, start) {
@@ -227,6 +230,20 @@ impl Launched {
         self.root
     }
 
+    /// Becomes `Some` when the target has put itself into the background: its processes with their command names
+    /// (untrusted text), which are to be watched from then on.
+    pub fn background(&self) -> tokio::sync::watch::Receiver<Option<Vec<(Process, String)>>> {
+        self.shared.background.subscribe()
+    }
+
+    /// The processes whose trees are the target: the one that was started, or those in the background.
+    pub fn roots(&self) -> Vec<Process> {
+        match &*self.shared.background.borrow() {
+            Some(background) => background.iter().map(|(process, _)| *process).collect(),
+            None => vec![self.root],
+        }
+    }
+
     /// The guardian: the parent of the target and of its orphans. No part of what is measured.
     pub fn guardian(&self) -> Process {
         self.guardian
@@ -370,6 +387,9 @@ impl Listener {
                 let sentence = format!("These could not be ended (another user's?): pid {}.", list.join(", "));
                 ending.as_mut().map(|ending| ending.evidence.push(sentence)).unwrap_or_default();
             }),
+            Report::Background(processes) => {
+                self.shared.background.send_replace(Some(processes));
+            }
             Report::Started(_) | Report::Failed(_) => {}
         }
     }

@@ -23,6 +23,8 @@ mod watch;
 #[cfg(target_os = "linux")]
 mod cgroup;
 #[cfg(target_os = "linux")]
+mod commands;
+#[cfg(target_os = "linux")]
 mod kernel_log;
 #[cfg(target_os = "linux")]
 mod launched;
@@ -38,8 +40,10 @@ mod elsewhere;
 
 pub mod oom;
 
+#[cfg(target_os = "linux")]
+pub use commands::{Commands, FirstBytes};
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Launched, launch};
+pub use elsewhere::{Commands, FirstBytes, Launched, launch};
 #[cfg(target_os = "linux")]
 pub use launched::{Launched, launch};
 
@@ -48,7 +52,7 @@ pub use end::EndWatch;
 pub use error::{Blame, TargetError};
 pub use find::{Many, Selector, find};
 pub use identity::{command_line, command_name, identify, is_same};
-pub use launch::{GuardianProgram, LaunchSpec, Logs, StdinMode, Stream};
+pub use launch::{Background, GuardianProgram, LaunchSpec, Logs, StdinMode, Stream};
 pub use limits::limits;
 #[cfg(target_os = "linux")]
 pub use listening::listening_ports;

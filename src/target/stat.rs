@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::procfs::stat::is_over;
+
 /// One process as the kernel lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
@@ -52,7 +54,7 @@ impl Stat {
     /// Whether it has ended and waits to be collected, or is being taken down. One whose first thread alone
     /// has ended shows as a zombie too, and lives.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
+        u8::try_from(self.state).is_ok_and(|state| is_over(state, self.threads.into()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::{Running, is_alive, part_of_machine, signal_pid, tidewatch, told, wait_for, whole_machine};
+use crate::support::{Running, family_of, part_of_machine, signal_pid, tidewatch, told, wait_for, whole_machine};
 
 /// A target with children of every kind: one in its group, one in a session of its own, one whose parent ended.
 const FAMILY: &str = "sleep 300 & setsid sleep 300 & (setsid sh -c 'sleep 300 & exec sleep 300' &) ; \
@@ -47,7 +47,7 @@ fn one_kill(after: Duration) {
     watched.wait("tidewatch to be gone", Duration::from_secs(5));
     wait_for(&format!("everything launched to be gone after a kill at {after:?}"), Duration::from_secs(10), || {
         // A process that is being executed shows no environment for a moment: one empty look is not enough.
-        let gone = || family(&token).is_empty();
+        let gone = || family_of(&token).is_empty();
         (0..4)
             .all(|_| {
                 std::thread::sleep(Duration::from_millis(50));
@@ -59,19 +59,6 @@ fn one_kill(after: Duration) {
     assert!(matches!(report.code, Some(0 | 3 | 4)), "killed after {after:?}: {report}");
 }
 
-/// The live processes whose environment holds the token.
-fn family(token: &str) -> BTreeSet<u32> {
-    let entries = std::fs::read_dir("/proc").expect("/proc");
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| {
-            std::fs::read(format!("/proc/{pid}/environ"))
-                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == token.as_bytes()))
-        })
-        .filter(|pid| is_alive(*pid))
-        .collect()
-}
-
 #[test]
 fn an_interrupt_ends_the_run_in_order() {
     let _machine = part_of_machine();
@@ -81,11 +68,11 @@ fn an_interrupt_ends_the_run_in_order() {
     let (name, value) = token.split_once('=').expect("an assignment");
     let mut watched =
         Running::quiet(tidewatch().args(["run", "--out"]).arg(&out).args(["--", "sh", "-c", FAMILY]).env(name, value));
-    wait_for("the whole family to run", Duration::from_secs(20), || (family(&token).len() >= 7).then_some(()));
+    wait_for("the whole family to run", Duration::from_secs(20), || (family_of(&token).len() >= 7).then_some(()));
     watched.signal(Signal::INT);
     let status = watched.wait("tidewatch to end", Duration::from_secs(20));
     assert_eq!(status.code(), Some(130));
-    assert_eq!(family(&token), BTreeSet::new());
+    assert_eq!(family_of(&token), BTreeSet::new());
     let footer = crate::support::records(&out).pop().expect("a last line");
     assert_eq!((footer["kind"].as_str(), footer["interrupted"].as_bool()), (Some("footer"), Some(true)), "{footer}");
 }

@@ -13,6 +13,9 @@
 //! - `orchestrator`: every system of the fixture service, leaking and fixed
 //! - `clean_servers`: real servers driven by scenarios, each found clean
 //! - `servers`: attaching to redis, PostgreSQL and a Python server under load
+//! - `left_behind`: commands that tidewatch runs beside the target end with it
+//! - `signals`: a signal to tidewatch ends a run in order
+//! - `states`: stopped, idle, in the background, or alive without its first thread
 //! - `kill_nine`: tidewatch itself is killed at random moments
 //! - `commands`: the smaller commands
 //! - `judge`: curves that other programs recorded
@@ -55,11 +58,14 @@ mod heap_symbols;
 mod hostile;
 mod judge;
 mod kill_nine;
+mod left_behind;
 mod made_up_curves;
 mod orchestrator;
 mod presets;
 mod reports;
 mod servers;
+mod signals;
+mod states;
 mod support;
 mod tidy;
 mod watching;

@@ -1,5 +1,6 @@
 //! What the stories have in common: the program, its targets, waiting, and the lock on the machine.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -118,6 +119,19 @@ pub fn signal_pid(pid: u32, signal: rustix::process::Signal) {
 pub fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
+}
+
+/// The live processes whose environment holds the token.
+pub fn family_of(token: &str) -> BTreeSet<u32> {
+    let entries = std::fs::read_dir("/proc").expect("/proc");
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            std::fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == token.as_bytes()))
+        })
+        .filter(|pid| is_alive(*pid))
+        .collect()
 }
 
 /// What a program printed and how it ended.

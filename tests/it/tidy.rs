@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use crate::support::{root, tidewatch, told};
 
 /// Who may use whom inside the crate. `cli` may use everything; nothing uses `cli`.
-const IMPORTS: [(&str, &[&str]); 16] = [
+const IMPORTS: [(&str, &[&str]); 17] = [
     ("units", &[]),
     ("exit", &[]),
     ("statistics", &[]),
     ("redact", &[]),
     ("input", &[]),
     ("sample", &["units"]),
-    ("target", &["sample", "units"]),
-    ("probe", &["sample", "units"]),
+    ("procfs", &[]),
+    ("target", &["procfs", "sample", "units"]),
+    ("probe", &["procfs", "sample", "units"]),
     ("recording", &["input", "redact", "sample", "units"]),
     ("scenario", &["input", "redact", "sample", "target", "units"]),
     ("session", &["target", "probe", "scenario", "recording", "redact", "growth", "sample", "units"]),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use procfs::{FromBufRead, ProcessCGroups};
 
 use super::files::{Files, ProcRoot, read_whole};
-use super::stat::number;
+use crate::procfs::stat::number;
 use crate::sample::Cgroup;
 
 /// Most bytes read of `cgroup` and `mountinfo`.

@@ -15,9 +15,9 @@ use rustix::io::Errno;
 
 use super::files::{Files, each_number};
 use super::sockets::{self, Socket, Table};
-use super::stat::number;
 use crate::probe::OwnSockets;
 use crate::probe::text::{clean, fold_numbers};
+use crate::procfs::stat::number;
 use crate::sample::{Descriptors, FdKind, FdTarget};
 
 /// Links read in one detail: about 70 ms.

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::path::Arg;
 
-use super::stat::{Stat, number, parse_stat};
+use crate::procfs::stat::{Stat, number, parse_stat};
 use crate::sample::Process;
 
 /// Enough for the longest `stat` line: 52 numbers of 20 digits and a name of 64 bytes.
@@ -44,9 +44,12 @@ impl ProcRoot {
 /// Open handles of one process.
 #[derive(Debug)]
 pub(crate) struct Files {
-    /// `/proc/PID`.
+    /// `/proc/PID`, or the folder of a living thread where the first one has ended: the files of memory and descriptors
+    /// in the folder of a thread that has ended are empty.
     pub(crate) dir: OwnedFd,
-    /// `stat`.
+    /// `/proc/PID/task`.
+    pub(crate) tasks: Option<OwnedFd>,
+    /// `stat` of the process.
     pub(crate) stat: OwnedFd,
     /// `statm`.
     pub(crate) statm: OwnedFd,
@@ -59,12 +62,20 @@ impl Files {
     pub(crate) fn open(proc: &ProcRoot, pid: u32) -> Result<Self, Errno> {
         let dir = open_dir(proc.dir(), pid.to_string())?;
         let stat = open_file(&dir, c"stat")?;
+        let mut line = [0; LINE];
+        let headless = read_line(&stat, &mut line).ok().and_then(parse_stat).is_some_and(|stat| stat.headless());
+        let (dir, tasks) = if headless {
+            let tasks = open_dir(&dir, c"task")?;
+            (living_thread(&tasks)?, Some(tasks))
+        } else {
+            (dir, None)
+        };
         let statm = open_file(&dir, c"statm")?;
         let fd = match open_dir(&dir, c"fd") {
             Err(full @ (Errno::MFILE | Errno::NFILE)) => return Err(full),
             other => other,
         };
-        Ok(Self { dir, stat, statm, fd })
+        Ok(Self { dir, tasks, stat, statm, fd })
     }
 
     /// The files of exactly this process; `SRCH` when its pid belongs to another by now.
@@ -83,6 +94,25 @@ impl Files {
     pub(crate) fn reader(&self, name: &CStr) -> Result<File, Errno> {
         open_file(&self.dir, name).map(File::from)
     }
+}
+
+/// The folder of a thread that has not ended.
+fn living_thread(tasks: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let mut space = [MaybeUninit::uninit(); 4096];
+    let mut threads = Vec::new();
+    each_number(tasks, &mut space, |tid| threads.push(tid))?;
+    let mut line = [0; LINE];
+    for tid in threads {
+        let Ok(dir) = open_dir(tasks, tid.to_string()) else { continue };
+        let stat = open_file(&dir, c"stat").and_then(|file| {
+            let state = parse_stat(read_line(&file, &mut line)?).map(|stat| stat.state);
+            state.ok_or(Errno::INVAL)
+        });
+        if stat.is_ok_and(|state| !matches!(state, b'Z' | b'X' | b'x')) {
+            return Ok(dir);
+        }
+    }
+    Err(Errno::SRCH)
 }
 
 /// Opens a folder.

@@ -74,7 +74,7 @@ impl Drop for Target {
 
 pub(super) fn identify(pid: u32) -> Process {
     let text = std::fs::read(format!("/proc/{pid}/stat")).expect("the process runs");
-    Process { pid, start: super::stat::parse_stat(&text).expect("stat").start }
+    Process { pid, start: crate::procfs::stat::parse_stat(&text).expect("stat").start }
 }
 
 /// The target of other tests, which start this program again for it; by itself it checks nothing.

@@ -5,8 +5,8 @@ use std::mem::MaybeUninit;
 use rustix::io::Errno;
 
 use super::files::{FdCount, Files, LINE, ProcRoot, read_line};
-use super::stat::parse_statm;
 use crate::probe::text::clean;
+use crate::procfs::stat::parse_statm;
 use crate::sample::Process;
 
 /// Where a member stands in the tree.
@@ -40,6 +40,10 @@ pub(crate) struct Tick {
     pub(crate) fds: Result<u64, Errno>,
     pub(crate) threads: u64,
     pub(crate) cpu_ticks: u64,
+    /// Its first thread has ended, and others run.
+    headless: bool,
+    /// A signal or a tracer has stopped it.
+    pub(crate) stopped: bool,
 }
 
 /// Why a number of a living process cannot be read.
@@ -94,7 +98,21 @@ impl Member {
     }
 
     /// The fast set.
-    pub(crate) fn tick(&self, proc: &ProcRoot, count: FdCount, space: &mut [MaybeUninit<u8>]) -> Result<Tick, Errno> {
+    pub(crate) fn tick(
+        &mut self,
+        proc: &ProcRoot,
+        count: FdCount,
+        space: &mut [MaybeUninit<u8>],
+    ) -> Result<Tick, Errno> {
+        let tick = self.read_tick(proc, count, space)?;
+        if tick.headless && self.files.take().is_some() {
+            // The files that are held may be those of the thread that ended: from now on they are opened at each use.
+            return self.read_tick(proc, count, space);
+        }
+        Ok(tick)
+    }
+
+    fn read_tick(&self, proc: &ProcRoot, count: FdCount, space: &mut [MaybeUninit<u8>]) -> Result<Tick, Errno> {
         let read = |files: &Files| {
             let mut line = [0; LINE];
             let memory = read_line(&files.statm, &mut line).and_then(|text| parse_statm(text).ok_or(Errno::INVAL));
@@ -107,8 +125,8 @@ impl Member {
             if stat.ended() {
                 return Err(Errno::SRCH);
             }
-            let memory = if stat.headless() { Err(Errno::NXIO) } else { memory };
-            Ok(Tick { memory, fds, threads: stat.threads, cpu_ticks: stat.cpu_ticks })
+            let (headless, stopped) = (stat.headless(), stat.stopped());
+            Ok(Tick { memory, fds, threads: stat.threads, cpu_ticks: stat.cpu_ticks, headless, stopped })
         };
         self.with_files(proc, read)
     }

@@ -8,7 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::files::{Files, read_whole};
-use super::stat::number;
+use crate::procfs::stat::number;
 use crate::sample::Memory;
 
 /// Most bytes read of `smaps_rollup` or `status`: both are a page at most.

@@ -8,8 +8,8 @@ use procfs::{FromBufReadSI, LocalSystemInfo};
 use rustix::fd::OwnedFd;
 
 use super::files::read_whole;
-use super::stat::number;
 use crate::probe::text::clean;
+use crate::procfs::stat::number;
 use crate::sample::FdKind;
 
 /// Most bytes read of one table: about half a million sockets.

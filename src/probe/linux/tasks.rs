@@ -26,9 +26,16 @@ pub(crate) struct ThreadNames {
 impl ThreadNames {
     /// Adds the threads of one process.
     pub(crate) fn read(&mut self, files: &Files, space: &mut [MaybeUninit<u8>]) -> Result<(), Errno> {
-        let tasks = open_dir(&files.dir, c"task")?;
+        let opened;
+        let tasks = match &files.tasks {
+            Some(tasks) => tasks,
+            None => {
+                opened = open_dir(&files.dir, c"task")?;
+                &opened
+            }
+        };
         let mut threads = Vec::new();
-        each_number(&tasks, space, |tid| threads.push(tid))?;
+        each_number(tasks, space, |tid| threads.push(tid))?;
         let mut line = [0; LINE];
         for tid in threads {
             if self.looked_at >= MAX_NAMES {
@@ -36,7 +43,7 @@ impl ThreadNames {
                 continue;
             }
             self.looked_at += 1;
-            let name = open_file(&tasks, format!("{tid}/comm"))
+            let name = open_file(tasks, format!("{tid}/comm"))
                 .and_then(|file| Ok(fold_trailing(&clean(read_line(&file, &mut line)?.trim_ascii_end()))));
             // A thread that ended since the listing is left out.
             if let Ok(name) = name {

@@ -11,8 +11,9 @@ use rustix::io::Errno;
 
 use super::files::{Files, LINE, ProcRoot, each_number, exists, open_dir, open_file, read_line, read_whole};
 use super::member::{Member, Standing};
-use super::stat::{number, parse_stat};
+use super::watcher::open_root;
 use crate::probe::text::clean;
+use crate::procfs::stat::{number, parse_stat};
 use crate::sample::{Event, Process, TreeCounts};
 
 /// Most bytes read of one `children` file: about a hundred thousand children of one thread.
@@ -93,6 +94,14 @@ impl Tree {
             !member.gone
         });
         events
+    }
+
+    /// Makes a process a root: a member, or one that joins now. One that is gone already is none.
+    pub(crate) fn follow(&mut self, proc: &ProcRoot, process: Process) {
+        match self.members.iter_mut().find(|member| member.process == process) {
+            Some(member) => member.standing = Standing::Root,
+            None => self.members.extend(open_root(proc, process)),
+        }
     }
 
     /// Follows children until none are left.

@@ -110,6 +110,13 @@ impl Watcher {
         self.members.extend(self.tree.members.iter().map(|member| member.process));
     }
 
+    /// Takes these processes as roots from now on: a launched program went into the background.
+    pub fn follow(&mut self, roots: &[Process]) {
+        for &process in roots {
+            self.tree.follow(&self.proc, process);
+        }
+    }
+
     /// The managed runtimes of members that were not told of yet. Few processes are looked at in one go, each a few
     /// times.
     pub fn runtimes(&mut self) -> Vec<Event> {
@@ -136,13 +143,14 @@ impl Watcher {
     /// A sum is never silently partial: when one living member cannot be read, that sum is missing. A member
     /// that ended since the last scan is left out.
     pub fn sample(&mut self, into: &mut Sample) {
-        let (mut processes, mut threads, mut ticks) = (0, 0, 0u64);
+        let (mut processes, mut stopped, mut threads, mut ticks) = (0, 0, 0, 0u64);
         let (mut resident, mut anonymous, mut fds) = (Some(0), Some(0), Some(0));
         let mut all_read = true;
         for member in self.tree.members.iter_mut().filter(|member| !member.gone) {
             match member.tick(&self.proc, self.fd_count, &mut self.space) {
                 Ok(tick) => {
                     processes += 1;
+                    stopped += u32::from(tick.stopped);
                     threads += tick.threads;
                     ticks = ticks.saturating_add(tick.cpu_ticks);
                     match tick.memory {
@@ -177,6 +185,7 @@ impl Watcher {
         }
         let complete = all_read && processes > 0;
         into.processes = processes;
+        into.stopped = complete && stopped == processes;
         into.rss = resident.filter(|_| complete).map(|pages| pages.saturating_mul(self.page));
         into.anonymous = anonymous.filter(|_| complete).map(|pages| pages.saturating_mul(self.page));
         into.fds = fds.filter(|_| complete);

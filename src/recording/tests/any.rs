@@ -43,6 +43,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             anonymous,
             fds,
             own_connections: own,
+            stopped: own % 2 == 1,
             threads,
             cpu_us,
             memory: memory.map(|[rss, pss, private, shared, file, swap]| Memory {

@@ -128,6 +128,9 @@ pub(in crate::report) fn note_sentences(report: &Report) -> Vec<String> {
             notes.push(note);
         }
     }
+    for finding in &report.findings.scenarios {
+        notes.extend(finding.activity.remark().map(|remark| format!("{}: {remark}", finding.plan.name)));
+    }
     notes
 }
 

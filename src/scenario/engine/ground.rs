@@ -16,6 +16,7 @@ use crate::sample::Stop;
 use crate::scenario::Scenario;
 use crate::scenario::drivers::{Net, Reach, Remains, Stdio, Trouble};
 use crate::scenario::template::{Fixed, Values};
+use crate::target::Commands;
 
 /// Fewer operations than this say nothing about a share of errors while a phase still runs.
 const ENOUGH_TRIED: u64 = 20;
@@ -28,6 +29,7 @@ pub struct Ground {
     pub before_settle: Option<Task>,
     pub stdio: Option<tokio::sync::Mutex<Stdio>>,
     pub cwd: PathBuf,
+    pub commands: Arc<Commands>,
     pub fixed: Fixed,
     pub seed: u64,
     pub distinct: Option<u64>,
@@ -64,6 +66,7 @@ impl Ground {
                 .transpose()?,
             stdio: open_stdio(around)?,
             cwd: around.cwd.clone(),
+            commands: Arc::clone(&around.commands),
             fixed: around.fixed.clone(),
             seed,
             distinct: scenario.distinct,

@@ -28,6 +28,7 @@ pub use own::{Entry, OwnConnections};
 
 use super::template::Fixed;
 use crate::sample::Border;
+use crate::target::Commands;
 
 /// What whoever conducts the run tells the engine and is told by it.
 pub trait Stage: Send + Sync {
@@ -96,4 +97,6 @@ pub struct Surroundings {
     pub stdio: Option<StdioChannel>,
     /// Where programs of command steps run.
     pub cwd: PathBuf,
+    /// What starts and ends them.
+    pub commands: Arc<Commands>,
 }

@@ -270,7 +270,7 @@ impl Hands {
             Task::Command { argv, expect, within } => {
                 let argv: Vec<_> =
                     argv.iter().map(|word: &Template| render(word, &values)).collect::<Result<_, _>>()?;
-                let run = self.patience.within(*within, run_command(&argv, expect, &ground.cwd));
+                let run = self.patience.within(*within, run_command(&ground.commands, &argv, expect, &ground.cwd));
                 run.await.unwrap_or_else(|| Err(Trouble::timeout(*within, "end of the program")))?;
                 Ok(Outcome::Counts)
             }

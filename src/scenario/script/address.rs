@@ -16,12 +16,15 @@ pub(super) enum Kind {
     Socket,
     /// `http://..` or `unix:/socket:/path`.
     Gauges,
+    /// `http://`, or a path on the target's port: asked until the target is ready.
+    Ready,
 }
 
 impl Kind {
     fn schemes(self) -> &'static [&'static str] {
         match self {
-            Self::Http | Self::Gauges => &["http", "https"],
+            Self::Http => &["http", "https"],
+            Self::Gauges | Self::Ready => &["http"],
             Self::WebSocket => &["ws", "wss", "http", "https"],
             Self::Socket => &[],
         }
@@ -29,7 +32,7 @@ impl Kind {
 
     fn example(self) -> &'static str {
         match self {
-            Self::Http => "\"/path\" (on the target's port) or \"http://127.0.0.1:8080/path\"",
+            Self::Http | Self::Ready => "\"/path\" (on the target's port) or \"http://127.0.0.1:8080/path\"",
             Self::WebSocket => "\"/path\" (on the target's port) or \"ws://127.0.0.1:8080/path\"",
             Self::Socket => "\"127.0.0.1:{{ port }}\" or \"unix:/run/app.sock\"",
             Self::Gauges => "\"http://127.0.0.1:{{ port }}/metrics\" or \"unix:/run/app.sock:/metrics\"",
@@ -44,7 +47,7 @@ pub(super) fn read(item: &Item<'_>, known: &Known, kind: Kind, allow_remote: &[S
     if source.starts_with("{{") || source.starts_with("unix:/") {
         return Some(template);
     }
-    if source.starts_with('/') && matches!(kind, Kind::Http | Kind::WebSocket) {
+    if source.starts_with('/') && matches!(kind, Kind::Http | Kind::WebSocket | Kind::Ready) {
         if !known.captures.contains("port") {
             item.problem(format!("the path `{source}` is on the target's port: {NO_PORT}"));
         }
@@ -57,6 +60,17 @@ pub(super) fn read(item: &Item<'_>, known: &Known, kind: Kind, allow_remote: &[S
             return None;
         }
         (_, Some((scheme, rest))) if kind.schemes().contains(&scheme) => rest,
+        (Kind::Ready, Some(("https", _))) => {
+            item.problem(
+                "`ready.http` is asked over plain http only; for a server that speaks TLS use \
+                 ready = { tcp = \"127.0.0.1:{{ port }}\" }",
+            );
+            return None;
+        }
+        (Kind::Gauges, Some(("https", _))) => {
+            item.problem(format!("`{}` is read over plain http only; write {}", item.name, kind.example()));
+            return None;
+        }
         (_, Some((scheme, _))) => {
             let hint = suggest(scheme, kind.schemes().iter().copied());
             item.problem(format!("`{scheme}://` does not fit here{hint}"));

@@ -134,7 +134,7 @@ fn ready(item: &Item<'_>, launched: bool, known: &mut Known, allow_remote: &[Str
     };
     let within = within?;
     match which.name.as_str() {
-        "http" => address::read(&which, known, Kind::Http, allow_remote).map(|url| Ready::Http { url, within }),
+        "http" => address::read(&which, known, Kind::Ready, allow_remote).map(|url| Ready::Http { url, within }),
         "tcp" => address::read(&which, known, Kind::Socket, allow_remote).map(|address| Ready::Tcp { address, within }),
         stream => {
             only_launched(&which, launched);

@@ -14,7 +14,7 @@ use super::super::stat::Stat;
 use super::link::{Link, Received};
 use super::wire::{End, Failure, Order, Report};
 use super::{family, spawn};
-use crate::sample::Process;
+use crate::sample::{How, Process};
 
 /// How often orphans are looked for; everything else wakes us.
 const TICK: Duration = Duration::from_millis(100);
@@ -26,6 +26,11 @@ const AFTERMATH: Duration = Duration::from_secs(1);
 const DENIED_FOR: Duration = Duration::from_secs(2);
 /// Most survivors that are named.
 const MOST_SURVIVORS: usize = 32;
+
+/// A launched process that ends well within this time and leaves descendants has put itself into the background.
+const BACKGROUND_WITHIN: Duration = Duration::from_secs(10);
+/// The processes in the background are known when they have been the same for so long: a daemon forks twice.
+const BACKGROUND_SETTLED: Duration = Duration::from_millis(200);
 
 /// Runs a guardian for tidewatch, which is `parent`, to the end of everything that it started.
 pub(super) fn run(parent: Process) -> Result<(), Error> {
@@ -39,9 +44,10 @@ pub(super) fn run(parent: Process) -> Result<(), Error> {
     }
     match spawn::spawn(&start) {
         Ok(target) => {
+            let follow = start.follow;
             drop(start);
             link.tell(&Report::Started(target));
-            Keeper::new(link, parent, target).keep();
+            Keeper::new(link, parent, target, follow).keep();
         }
         Err(failure) => {
             link.tell(&Report::Failed(failure));
@@ -53,7 +59,7 @@ pub(super) fn run(parent: Process) -> Result<(), Error> {
 }
 
 /// A session of our own, out of reach of the terminal's signals; orphans come to us.
-fn settle() -> Result<(), Error> {
+pub(super) fn settle() -> Result<(), Error> {
     reset_signals();
     for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGPIPE] {
         // SAFETY: ignoring a signal installs no handler.
@@ -83,7 +89,7 @@ pub(super) fn reset_signals() {
 
 /// A descriptor of tidewatch; `None` when it is gone already. The inner one is `None` where the kernel has
 /// no pidfds: then the end of the socket has to do.
-fn watch_parent(parent: Process) -> Result<Option<Option<OwnedFd>>, Error> {
+pub(super) fn watch_parent(parent: Process) -> Result<Option<Option<OwnedFd>>, Error> {
     let is_parent = || rustix::process::getppid().is_some_and(|pid| pid.as_raw_pid() as u32 == parent.pid);
     let opened = pidfd::open(parent)?;
     // Asked after opening: while it is our parent, its pid is its own.
@@ -120,12 +126,28 @@ struct Keeper {
     stop: Option<Instant>,
     /// We signalled the target.
     signalled: bool,
-    /// The target ended and was collected.
+    /// The process that was launched ended and was collected.
     collected: bool,
+    /// Whether a program that puts itself into the background is still the target.
+    follow: bool,
+    launched: Instant,
+    /// The launched process ended, and its descendants are the target.
+    background: Option<Background>,
+}
+
+/// A target in the background.
+struct Background {
+    /// How the last of its processes to end so far did.
+    last: family::Collected,
+    /// Our living children, and since when they are these.
+    roots: Vec<Process>,
+    since: Instant,
+    /// Whether tidewatch knows them.
+    told: bool,
 }
 
 impl Keeper {
-    fn new(link: Link, parent: Option<OwnedFd>, target: Process) -> Self {
+    fn new(link: Link, parent: Option<OwnedFd>, target: Process, follow: bool) -> Self {
         let target_fd = match pidfd::open(target) {
             Ok(Opened::Open(fd)) => Some(fd),
             _ => None,
@@ -140,16 +162,23 @@ impl Keeper {
             stop: None,
             signalled: false,
             collected: false,
+            follow,
+            launched: Instant::now(),
+            background: None,
         }
     }
 
     fn keep(mut self) {
-        while !self.gone && self.stop.is_none() && !self.collected {
+        while !self.gone && self.stop.is_none() && !self.is_over() {
             self.look(TICK);
         }
         let kill_at = self.stop.unwrap_or_else(|| Instant::now() + AFTERMATH);
         self.ask_to_end(kill_at);
         self.kill();
+    }
+
+    fn is_over(&self) -> bool {
+        self.collected && self.background.is_none()
     }
 
     /// Waits until something happens or the time is over, and takes notice of everything.
@@ -160,9 +189,48 @@ impl Keeper {
         {
             self.collected = true;
             self.target_fd = None;
-            self.report_end(end);
+            if self.goes_into_background(&end) {
+                let (roots, since) = (Vec::new(), Instant::now());
+                self.background = Some(Background { last: end, roots, since, told: false });
+            } else {
+                self.report_end(end);
+            }
         }
         self.look_for_orphans();
+        self.look_into_background();
+    }
+
+    fn goes_into_background(&self, end: &family::Collected) -> bool {
+        self.follow
+            && !self.gone
+            && self.stop.is_none()
+            && pidfd::from_wait_status(end.status).0 == How::Exited(0)
+            && self.launched.elapsed() < BACKGROUND_WITHIN
+            && !family::children().is_empty()
+    }
+
+    /// Tells who is in the background once that has settled, and that it is over when nobody is left.
+    fn look_into_background(&mut self) {
+        let Some(background) = &mut self.background else { return };
+        let children = family::children();
+        if children.is_empty() {
+            let last = background.last;
+            self.background = None;
+            return self.report_end(last);
+        }
+        if background.told {
+            return;
+        }
+        let living = children.into_iter().filter_map(|pid| Stat::read(Path::new("/proc"), pid).ok());
+        let living: Vec<Stat> = living.filter(|stat| !stat.is_over()).collect();
+        let roots: Vec<Process> = living.iter().map(process_of).collect();
+        if roots != background.roots {
+            (background.roots, background.since) = (roots, Instant::now());
+        } else if !roots.is_empty() && background.since.elapsed() >= BACKGROUND_SETTLED {
+            background.told = true;
+            let named = living.iter().map(|stat| (process_of(stat), stat.comm.clone())).collect();
+            self.link.tell(&Report::Background(named));
+        }
     }
 
     fn wait(&mut self, at_most: Duration) {
@@ -228,8 +296,15 @@ impl Keeper {
             self.orphans.insert(pid, process);
             self.link.tell(&Report::Orphan { process, command: stat.comm.clone(), over: stat.is_over() });
         }
-        let ended: Vec<Process> = self.orphans.values().copied().filter(|orphan| family::collect(orphan.pid)).collect();
-        for orphan in ended {
+        let ended: Vec<_> = self
+            .orphans
+            .values()
+            .filter_map(|orphan| Some((*orphan, family::collect_with_usage(orphan.pid)?)))
+            .collect();
+        for (orphan, end) in ended {
+            if let Some(background) = &mut self.background {
+                background.last = end;
+            }
             self.orphans.remove(&orphan.pid);
             self.link.tell(&Report::OrphanEnded(orphan));
         }
@@ -249,16 +324,18 @@ impl Keeper {
             if living.is_empty() {
                 return;
             }
+            self.signalled |= self.background.is_some();
             let whole_group = group.take();
             if let Some(leader) = whole_group {
                 self.signalled = true;
                 family::signal_group(leader, Signal::TERM);
+                // A stopped process does not end before it goes on.
+                family::signal_group(leader, Signal::CONT);
             }
             for stat in &living {
                 let reached = whole_group.is_some_and(|leader| stat.group == leader.pid);
                 if asked.insert(process_of(stat)) && !reached {
-                    // Who may not be signalled is told of at the end.
-                    let _ = family::signal(process_of(stat), Signal::TERM);
+                    family::ask_to_end(process_of(stat));
                 }
             }
             self.look(SHORT_TICK);
@@ -271,14 +348,14 @@ impl Keeper {
         let mut denied_since: Option<Instant> = None;
         loop {
             let living = family::living();
-            self.signalled |= !self.collected && !living.is_empty();
+            self.signalled |= !self.is_over() && !living.is_empty();
             let denied: Vec<Process> = living
                 .iter()
                 .map(process_of)
                 .filter(|process| family::signal(*process, Signal::KILL).is_err())
                 .collect();
             self.look(pause);
-            if self.collected && !family::collect_all() {
+            if self.is_over() && !family::collect_all() {
                 return;
             }
             if !denied.is_empty() && denied.len() == living.len() {

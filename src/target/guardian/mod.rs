@@ -11,7 +11,11 @@
 //!   tidewatch itself (a pidfd), means SIGKILL for the whole family at once.
 //! - It waits for known pids only while the target runs: a zombie whose parent lives is evidence and stays.
 //! - It signals nothing but its own descendants, each through a pidfd whose start time was checked.
+//!
+//! Programs that tidewatch runs beside the target (command steps) have a guardian of their own: see `commands`.
 
+#[cfg(target_os = "linux")]
+mod commands;
 #[cfg(target_os = "linux")]
 mod family;
 #[cfg(target_os = "linux")]
@@ -29,13 +33,18 @@ use std::process::ExitCode;
 /// The hidden subcommand that starts a guardian.
 pub const SUBCOMMAND: &str = "__guardian";
 
+/// The word after the parent's identity that makes it a guardian of commands.
+pub(crate) const COMMANDS: &str = "commands";
+
 /// Runs a guardian to its end. `arguments` are those after [`SUBCOMMAND`].
 ///
 /// To be called early, on the main thread of a program that has started no other.
 #[cfg(target_os = "linux")]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let parent = arguments.into_iter().next().and_then(|word| word.to_str()?.parse().ok());
-    match parent.map(keeper::run) {
+    let mut words = arguments.into_iter();
+    let parent = words.next().and_then(|word| word.to_str()?.parse().ok());
+    let guardian = if words.next().is_some_and(|word| word == COMMANDS) { commands::run } else { keeper::run };
+    match parent.map(guardian) {
         Some(Ok(())) => ExitCode::SUCCESS,
         Some(Err(_)) | None => ExitCode::from(3),
     }

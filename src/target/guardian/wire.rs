@@ -27,6 +27,9 @@ pub(crate) struct Start {
     pub env: Vec<(String, String)>,
     pub stdout: PathBuf,
     pub stderr: PathBuf,
+    /// Whether a program that puts itself into the background is still the target.
+    #[serde(default)]
+    pub follow: bool,
 }
 
 /// From the guardian to tidewatch.
@@ -46,6 +49,8 @@ pub(crate) enum Report {
     },
     /// An orphan has ended.
     OrphanEnded(Process),
+    /// The process that was launched has ended well, and these descendants of it are the target now.
+    Background(Vec<(Process, String)>),
     /// The target has ended.
     Ended(End),
     /// These could not be ended: another user's, as a rule.
@@ -77,4 +82,63 @@ pub(crate) struct End {
     pub peak_rss: u64,
     /// Living descendants that outlived it.
     pub survivors: Vec<(Process, String)>,
+}
+
+/// The byte on the link of the guardian of commands that goes with the socket of a new step guardian.
+pub(crate) const LINK_FORK: u8 = b'f';
+/// The byte that asks it to end what is left.
+pub(crate) const LINK_END: u8 = b'e';
+
+/// A command to run: a length in four bytes, with the descriptors of its output, then this as JSON, to a step guardian.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CommandRequest {
+    pub argv: Vec<String>,
+    pub cwd: PathBuf,
+}
+
+/// How a command ended: the answer of a step guardian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CommandEnd {
+    /// Its wait status. It left nothing behind: its step guardian waits for another command.
+    EndedAlone(i32),
+    /// Its wait status. Its step guardian ends, and what it left behind goes to the guardian of commands.
+    Ended(i32),
+    /// It was not started: the number of the error.
+    NotStarted(i32),
+}
+
+impl CommandEnd {
+    /// The length of an answer.
+    pub(crate) const BYTES: usize = 5;
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let (kind, value) = match self {
+            Self::EndedAlone(status) => (0, status),
+            Self::Ended(status) => (1, status),
+            Self::NotStarted(errno) => (2, errno),
+        };
+        let [a, b, c, d] = value.to_le_bytes();
+        [kind, a, b, c, d]
+    }
+
+    pub(crate) fn from_bytes([kind, a, b, c, d]: [u8; Self::BYTES]) -> Self {
+        let value = i32::from_le_bytes([a, b, c, d]);
+        match kind {
+            0 => Self::EndedAlone(value),
+            1 => Self::Ended(value),
+            _ => Self::NotStarted(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_command_survives_the_wire() {
+        for end in [CommandEnd::EndedAlone(0x700), CommandEnd::Ended(9), CommandEnd::NotStarted(2)] {
+            assert_eq!(CommandEnd::from_bytes(end.to_bytes()), end);
+        }
+    }
 }

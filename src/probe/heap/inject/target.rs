@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use crate::procfs::stat::parse_stat;
+pub(in super::super) use crate::procfs::stat::start_of;
 use crate::sample::Process;
 
 /// A process whose memory this process may read and write.
@@ -107,27 +109,14 @@ impl Target {
 /// Where the kernel shows the memory and the files of a process. They are those of its threads, and go from the place of the first
 /// when that one ends, even if others run on.
 pub(in super::super) fn folder_of(pid: u32) -> String {
-    let has_ended = |path: &str| {
-        let stat = fs::read(format!("{path}/stat")).unwrap_or_default();
-        let stat = String::from_utf8_lossy(&stat).into_owned();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
-    };
     let first = format!("/proc/{pid}");
-    if !has_ended(&first) {
+    let stat = |folder: &str| fs::read(format!("{folder}/stat")).unwrap_or_default();
+    if !parse_stat(&stat(&first)).is_some_and(|stat| stat.headless()) {
         return first;
     }
     let threads = fs::read_dir(format!("{first}/task")).into_iter().flatten().flatten();
     let mut folders = threads.filter_map(|thread| thread.path().to_str().map(str::to_owned));
-    folders.find(|folder| !has_ended(folder)).unwrap_or(first)
-}
-
-/// When a process began: field 22 of its `stat`, the 20th after the name.
-pub(in super::super) fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat).into_owned();
-    let (_, rest) = stat.rsplit_once(") ")?;
-    // What has ended, and is not waited for yet, runs no more.
-    if rest.starts_with(['Z', 'X']) { None } else { rest.split(' ').nth(19)?.parse().ok() }
+    folders.find(|folder| parse_stat(&stat(folder)).is_some_and(|stat| stat.state != b'Z')).unwrap_or(first)
 }
 
 /// `/proc/PID/status`.

@@ -17,6 +17,7 @@ use super::*;
 use crate::sample::{LoadPlan, Phase, ScenarioPlan, Shape, Smallest, Stop, Tally};
 use crate::scenario::template::Template;
 use crate::scenario::{Connection, HttpStep, Leave, Load, Opening, Pace, Scenario, Step, Trust, Work};
+use crate::target::{Commands, GuardianProgram};
 
 /// A stage that writes down what it is told.
 #[derive(Default)]
@@ -139,6 +140,7 @@ fn around(port: u16) -> Surroundings {
         allow_remote: Vec::new(),
         stdio: None,
         cwd: "/".into(),
+        commands: Arc::new(Commands::new(GuardianProgram::ThisProgram)),
     }
 }
 

@@ -22,10 +22,27 @@ pub(crate) struct Stat<'a> {
     pub(crate) start: u64,
 }
 
+/// Whether a process has ended and waits to be waited for, by its state letter and its number of threads. One whose first
+/// thread alone has ended shows as a zombie too, and is alive. The one rule for all who ask.
+pub(crate) fn is_over(state: u8, threads: u64) -> bool {
+    matches!(state, b'Z' | b'X' | b'x') && threads <= 1
+}
+
+/// When a living process began, by its `stat` below `/proc`.
+pub(crate) fn start_of(pid: u32) -> Option<u64> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&text).filter(|stat| !stat.ended()).map(|stat| stat.start)
+}
+
 impl Stat<'_> {
-    /// Whether the process has ended and waits to be waited for. One whose first thread alone has ended lives on.
+    /// Whether the process has ended: see [`is_over`].
     pub(crate) fn ended(&self) -> bool {
-        matches!(self.state, b'X' | b'x') || (self.state == b'Z' && self.threads <= 1)
+        is_over(self.state, self.threads)
+    }
+
+    /// Whether a signal or a tracer has stopped it.
+    pub(crate) fn stopped(&self) -> bool {
+        matches!(self.state, b'T' | b't')
     }
 
     /// Whether it is on its way out: its memory may be gone already while it is no zombie yet.
@@ -144,6 +161,14 @@ mod tests {
         assert!(STATS[2].1.ended() && !STATS[0].1.ended());
         assert!(STATS[2].1.exiting() && !STATS[0].1.exiting() && !STATS[1].1.exiting());
         assert!(Stat { threads: 3, ..STATS[2].1 }.headless());
+        for (state, threads, over) in
+            [(b'Z', 1, true), (b'Z', 0, true), (b'Z', 2, false), (b'X', 1, true), (b'X', 2, false), (b'S', 1, false)]
+        {
+            assert_eq!(is_over(state, threads), over, "{state} {threads}");
+        }
+        for (state, stopped) in [(b'T', true), (b't', true), (b'S', false), (b'R', false), (b'Z', false)] {
+            assert_eq!(Stat { state, ..STATS[0].1 }.stopped(), stopped, "{state}");
+        }
     }
 
     #[test]
