@@ -22,6 +22,7 @@ pub mod growth;
 pub mod probe;
 pub mod recording;
 pub mod report;
+pub mod run_dir;
 pub mod sample;
 pub mod scenario;
 pub mod session;

@@ -1,5 +1,7 @@
 //! A live run: runtime, signals, progress, session, outcome.
 
+use std::sync::Arc;
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -11,6 +13,7 @@ use super::{outcome, progress};
 use crate::exit::ExitCode;
 use crate::gate::Threshold;
 use crate::recording::Mode;
+use crate::run_dir::RunDir;
 use crate::sample::{Metric, Plan};
 use crate::session::{self, Errand, Live, Request, SessionError};
 use crate::target::{Blame, TargetError};
@@ -19,7 +22,7 @@ impl Request {
     /// A request in the words of the command line.
     pub(super) fn new(
         mode: Mode,
-        folder: std::path::PathBuf,
+        run_dir: Arc<RunDir>,
         recorded: &Recorded,
         thresholds: Vec<String>,
         mut errand: Errand,
@@ -32,7 +35,7 @@ impl Request {
             Errand::Watch(watch) => &watch.plan,
         };
         let gated = plan.scenarios.iter().map(|one| (one.name.clone(), gated(plan, &one.thresholds))).collect();
-        Self { mode, folder, interval: recorded.interval, errand, gated, inconclusive: recorded.inconclusive.into() }
+        Self { mode, run_dir, interval: recorded.interval, errand, gated, inconclusive: recorded.inconclusive.into() }
     }
 }
 
@@ -59,7 +62,7 @@ pub fn carry_out(request: Request, recorded: &Recorded) -> Result<ExitCode, Fail
         .context("the machine refused threads")
         .map_err(Failure::target)?;
     let live = Live::default();
-    let folder = request.folder.clone();
+    let run_dir = Arc::clone(&request.run_dir);
     let scripted = matches!(request.errand, Errand::Drive(_));
     let (interrupt, interrupted) = watch::channel(false);
     let result = runtime.block_on(async {
@@ -70,7 +73,7 @@ pub fn carry_out(request: Request, recorded: &Recorded) -> Result<ExitCode, Fail
             // Kept: a closed channel would say that nobody can interrupt any more.
             std::future::pending::<()>().await;
         });
-        let shown = progress::Shown::begin(&live, &folder, scripted);
+        let shown = progress::Shown::begin(&live, run_dir.path(), scripted);
         let result = session::run(request, &live, interrupted.clone()).await;
         shown.end().await;
         listening.abort();
@@ -79,11 +82,11 @@ pub fn carry_out(request: Request, recorded: &Recorded) -> Result<ExitCode, Fail
     // Blocking reads still under way must not hold up the end.
     runtime.shutdown_background();
     match result? {
-        Ok(folder) => outcome::tell_run(&folder, outcome::Form::asked(recorded.json)),
+        Ok(()) => outcome::tell_run(&run_dir, outcome::Form::asked(recorded.json)),
         Err(_) if *interrupted.borrow() => {
-            outcome::tell_run(&folder, outcome::Form::asked(recorded.json)).map(|code| code.or(ExitCode::Interrupted))
+            outcome::tell_run(&run_dir, outcome::Form::asked(recorded.json)).map(|code| code.or(ExitCode::Interrupted))
         }
-        Err(error) => Err(session_failure(error, &folder)),
+        Err(error) => Err(session_failure(error, run_dir.path())),
     }
 }
 

@@ -5,10 +5,12 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::part_of_machine;
 use regex::Regex;
+use tidewatch::run_dir::RunDir;
 use tidewatch::sample::{Ending, How, Process};
 use tidewatch::target::{
     GuardianProgram, LaunchSpec, Launched, StdinMode, Stream, TargetError, identify, is_same, launch, wait_for_line,
@@ -22,7 +24,10 @@ const LAUNCHER: &str = "TIDEWATCH_TEST_LAUNCHER";
 fn spec(argv: &[&str], folder: &Path) -> LaunchSpec {
     LaunchSpec {
         guardian: GuardianProgram::At(env!("CARGO_BIN_EXE_tidewatch").into()),
-        ..LaunchSpec::new(argv.iter().map(|&word| word.to_owned()).collect(), folder)
+        ..LaunchSpec::new(
+            argv.iter().map(|&word| word.to_owned()).collect(),
+            &Arc::new(RunDir::open(folder).expect("a directory")),
+        )
     }
 }
 
@@ -138,7 +143,7 @@ fn a_target_has_ordinary_signals_its_own_group_and_nothing_of_ours() {
     let root = told(&launched, "me");
     assert_eq!(root, launched.root());
     told(&launched, "over");
-    let text = std::fs::read_to_string(&launched.logs().stdout).expect("log");
+    let text = std::fs::read_to_string(launched.logs().path(Stream::Stdout)).expect("log");
     for row in ["SigBlk:", "SigIgn:"] {
         let mask = text.lines().find_map(|line| line.strip_prefix(row)).expect(row).trim();
         // Signals 32 and 33 are the C library's own, and out of everybody's reach.
@@ -236,8 +241,8 @@ fn a_flood_of_output_never_blocks_and_is_kept_whole() {
     let launched = start("head -c 100000000 /dev/zero; head -c 3000000 /dev/zero >&2; exit 6", folder.path());
     assert_eq!(ended(&launched).how, How::Exited(6));
     let length = |path: &Path| std::fs::metadata(path).expect("log").len();
-    assert_eq!(length(&launched.logs().stdout), 100_000_000);
-    assert_eq!(length(&launched.logs().stderr), 3_000_000);
+    assert_eq!(length(&launched.logs().path(Stream::Stdout)), 100_000_000);
+    assert_eq!(length(&launched.logs().path(Stream::Stderr)), 3_000_000);
 }
 
 #[test]
@@ -252,7 +257,7 @@ fn standard_input_is_passed_through_and_its_end_too() {
     stdin.write_all(b"{\"id\":1}\n").expect("write");
     drop(stdin);
     assert_eq!(ended(&launched).how, How::Exited(0));
-    assert_eq!(std::fs::read_to_string(&launched.logs().stdout).expect("log"), "{\"id\":1}\n");
+    assert_eq!(std::fs::read_to_string(launched.logs().path(Stream::Stdout)).expect("log"), "{\"id\":1}\n");
 }
 
 #[test]

@@ -18,6 +18,7 @@
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
 //! - `watching`: attach and run, with what the target counts itself
 //! - `presets`: quick, thorough and bounded runs
+//! - `run_dir`: nothing that is not ours is written or removed, and no answer is lost
 //! - `reports`: reports made again are the same, and valid
 //! - `made_up_curves`: the judge on generated curves whose truth is known
 //! - `tidy`: the import table and the docs hold what they promise
@@ -52,6 +53,7 @@ mod made_up_curves;
 mod orchestrator;
 mod presets;
 mod reports;
+mod run_dir;
 mod servers;
 mod support;
 mod tidy;

@@ -7,20 +7,21 @@ use std::path::{Path, PathBuf};
 use crate::support::{root, tidewatch, told};
 
 /// Who may use whom inside the crate. `cli` may use everything; nothing uses `cli`.
-const IMPORTS: [(&str, &[&str]); 14] = [
+const IMPORTS: [(&str, &[&str]); 15] = [
     ("units", &[]),
     ("exit", &[]),
     ("statistics", &[]),
+    ("run_dir", &[]),
     ("sample", &["units"]),
-    ("target", &["sample", "units"]),
-    ("probe", &["sample", "units"]),
-    ("recording", &["sample", "units"]),
+    ("target", &["run_dir", "sample", "units"]),
+    ("probe", &["run_dir", "sample", "units"]),
+    ("recording", &["run_dir", "sample", "units"]),
     ("scenario", &["sample", "target", "units"]),
-    ("session", &["target", "probe", "scenario", "recording", "growth", "sample", "units"]),
+    ("session", &["run_dir", "target", "probe", "scenario", "recording", "growth", "sample", "units"]),
     ("growth", &["sample", "statistics", "units"]),
     ("attribution", &["sample", "recording", "growth", "statistics", "units"]),
     ("gate", &["growth", "attribution", "sample", "exit", "units"]),
-    ("report", &["gate", "attribution", "growth", "recording", "sample", "exit", "units"]),
+    ("report", &["run_dir", "gate", "attribution", "growth", "recording", "sample", "exit", "units"]),
     ("demo", &[]),
 ];
 
