@@ -93,7 +93,7 @@ fn endings_are_told_as_they_were() {
         ("kill -15 $$", How::Signalled(15)),
         ("kill -11 $$", How::Signalled(11)),
     ] {
-        let mut launched = start(script, folder.path());
+        let mut launched = start(script, &folder.path().join(script));
         let ending = ended(&launched);
         assert_eq!((ending.how, ending.expected), (how, false), "{script}: {ending:?}");
         let guardian = launched.guardian();
@@ -120,8 +120,9 @@ fn what_cannot_be_started_is_said_with_a_way_out() {
         (file("orphaned", "#!/no/such/interpreter\n", 0o755), "interpreter"),
         (folder.path().to_str().expect("utf-8").to_owned(), "folder, not a program"),
     ];
-    for (program, phrase) in table {
-        let error = launch(&spec(&[&program], folder.path())).expect_err(&program);
+    for (number, (program, phrase)) in table.into_iter().enumerate() {
+        let run = folder.path().join(number.to_string());
+        let error = launch(&spec(&[&program], &run)).expect_err(&program);
         assert!(matches!(error, TargetError::CannotStart { .. }), "{error}");
         assert!(error.to_string().contains(phrase), "{error}");
     }
@@ -130,7 +131,10 @@ fn what_cannot_be_started_is_said_with_a_way_out() {
     elsewhere.cwd = Some(folder.path().join("missing"));
     let error = launch(&elsewhere).expect_err("no folder");
     assert!(matches!(error, TargetError::WorkingDirectory { .. }), "{error}");
-    let error = launch(&spec(&["true"], Path::new("/proc/no-such-folder"))).expect_err("no logs");
+    let gone = folder.path().join("gone");
+    let asked = spec(&["true"], &gone);
+    std::fs::remove_dir(&gone).expect("removed");
+    let error = launch(&asked).expect_err("no logs");
     assert!(matches!(error, TargetError::Logs { .. }), "{error}");
 }
 
