@@ -258,7 +258,7 @@ fn what_a_killed_run_has_left_is_removed_by_the_next() {
     wait_for("its library", SOON, || fs::read_dir(temporary.join(&first)).ok()?.next().map(drop));
     killed.signal(Signal::KILL);
     killed.wait("its end", SOON);
-    assert_eq!(left(), vec![first.clone()]);
+    assert_eq!(left(), std::slice::from_ref(&first));
     // The same with a file in it that tidewatch does not make, of a process that never was.
     let odd = "tidewatch-heap-4000000-1-0123456789abcdef";
     fs::create_dir(temporary.join(odd)).expect("made");
