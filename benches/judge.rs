@@ -10,12 +10,14 @@ use std::hint::black_box;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use tidewatch::growth::{Axis, Budget, Collector, Curve, Point, Question, judge};
 use tidewatch::recording::{FILE_NAME, Header, Host, Mode, SizeBound, Writer};
 use tidewatch::redact::Redactor;
+use tidewatch::run_dir::RunDir;
 use tidewatch::sample::{
     Border, LoadPlan, Mark, Memory, MemorySource, Metric, Moment, Phase, Plan, Record, Sample, ScenarioPlan, Shape,
     Smallest, Stop, Tally, TreeCounts,
@@ -98,7 +100,8 @@ fn day() {
 /// Writes a recording of so many hours that was never thinned.
 fn write(folder: &Path, hours: u64) -> u64 {
     let samples = hours * 3600 * HERTZ;
-    let mut writer = Writer::create(folder, &header(), SizeBound::Unbounded, Redactor::default()).unwrap();
+    let run_dir = Arc::new(RunDir::open(folder).unwrap());
+    let mut writer = Writer::create(&run_dir, &header(), SizeBound::Unbounded, Redactor::default()).unwrap();
     let path = writer.path().to_owned();
     let mark = |at: Moment, border: Border| Record::Mark(Mark { at, operations: 0, border });
     let begins = Border::ScenarioBegins { scenario: "watch".into(), memory_source: MemorySource::SmapsRollup };

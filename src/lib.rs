@@ -26,6 +26,7 @@ mod procfs;
 pub mod recording;
 pub mod redact;
 pub mod report;
+pub mod run_dir;
 pub mod sample;
 pub mod scenario;
 pub mod session;

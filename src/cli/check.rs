@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::failure::Failure;
-use super::options::{Heap, Recorded, duration, run_folder};
+use super::options::{Heap, Recorded, duration, run_dir};
 use super::{live, outcome};
 use crate::exit::ExitCode;
 use crate::gate::Threshold;
@@ -77,11 +77,11 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     script.heap_interval_bytes = words.heap.heap_interval;
     script.plan.max_time_s = words.max_time.map(|time| time.as_secs_f64());
     if words.dry_run {
-        outcome::print(&script.fixed.redactor().redact(&plan(&script)));
+        outcome::print(&script.fixed.redactor().redact(&plan(&script)))?;
         return Ok(ExitCode::Held);
     }
-    let folder = run_folder(words.recorded.out.as_ref(), &script.plan.name)?;
-    let request = Request::new(Mode::Check, folder, &words.recorded, Vec::new(), Errand::Drive(Box::new(script)));
+    let run_dir = run_dir(&words.recorded, &script.plan.name)?;
+    let request = Request::new(Mode::Check, run_dir, &words.recorded, Vec::new(), Errand::Drive(Box::new(script)));
     live::carry_out(request, &words.recorded)
 }
 

@@ -1,6 +1,6 @@
 //! An error on its way out: what a person is told, and the exit code.
 
-use super::screen;
+use super::outcome;
 use crate::exit::ExitCode;
 
 /// Why a command could not do its work.
@@ -22,9 +22,8 @@ impl Failure {
     }
 
     /// Tells the person and hands out the exit code.
-    #[expect(clippy::print_stderr, reason = "this is where errors reach the person")]
     pub fn tell(self) -> ExitCode {
-        eprintln!("tidewatch: {}", screen::message(&format!("{:#}", self.error)));
+        outcome::remark(&format!("{:#}", self.error));
         self.code
     }
 }

@@ -39,7 +39,7 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
         "Wrote {}. Edit its steps, then: tidewatch check {} --dry-run\n",
         words.out.display(),
         words.out.display()
-    ));
+    ))?;
     Ok(ExitCode::Held)
 }
 

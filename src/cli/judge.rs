@@ -85,10 +85,10 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     } else {
         story(&curves, limit, outcome::colour(), outcome::width())
     };
-    outcome::print(&text);
+    let printed = outcome::print(&text).err().map(Failure::tell);
     let verdicts = curves.iter().map(|curve| exit_code(curve.growth.verdict, words.inconclusive));
     let told = unreadable.into_iter().map(|error| Failure::usage(anyhow!(plain(&error))).tell());
-    Ok(verdicts.chain(told).fold(ExitCode::Held, ExitCode::or))
+    Ok(verdicts.chain(told).chain(printed).fold(ExitCode::Held, ExitCode::or))
 }
 
 fn amount(unit: Unit, option: &str, text: Option<&str>) -> anyhow::Result<Option<f64>> {

@@ -1,5 +1,7 @@
 //! A live run: runtime, signals, progress, session, outcome.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 
 use super::failure::Failure;
@@ -8,6 +10,7 @@ use super::{outcome, progress, screen, signals};
 use crate::exit::ExitCode;
 use crate::gate::Threshold;
 use crate::recording::Mode;
+use crate::run_dir::RunDir;
 use crate::sample::{Metric, Plan};
 use crate::session::{self, Errand, Live, Request, SessionError};
 use crate::target::{Blame, TargetError};
@@ -16,7 +19,7 @@ impl Request {
     /// A request in the words of the command line.
     pub(super) fn new(
         mode: Mode,
-        folder: std::path::PathBuf,
+        run_dir: Arc<RunDir>,
         recorded: &Recorded,
         thresholds: Vec<String>,
         mut errand: Errand,
@@ -29,7 +32,7 @@ impl Request {
             Errand::Watch(watch) => &watch.plan,
         };
         let gated = plan.scenarios.iter().map(|one| (one.name.clone(), gated(plan, &one.thresholds))).collect();
-        Self { mode, folder, interval: recorded.interval, errand, gated, inconclusive: recorded.inconclusive.into() }
+        Self { mode, run_dir, interval: recorded.interval, errand, gated, inconclusive: recorded.inconclusive.into() }
     }
 }
 
@@ -57,11 +60,11 @@ pub fn carry_out(request: Request, recorded: &Recorded) -> Result<ExitCode, Fail
         .map_err(Failure::target)?;
     let live = Live::default();
     screen::conceal(request.redactor());
-    let folder = request.folder.clone();
+    let run_dir = Arc::clone(&request.run_dir);
     let scripted = matches!(request.errand, Errand::Drive(_));
     let interrupted = signals::listen().context("could not listen for signals").map_err(Failure::target)?;
     let result = runtime.block_on(async {
-        let shown = progress::Shown::begin(&live, &folder, scripted);
+        let shown = progress::Shown::begin(&live, run_dir.path(), scripted);
         let result = session::run(request, &live, interrupted.clone()).await;
         shown.end().await;
         result
@@ -69,11 +72,11 @@ pub fn carry_out(request: Request, recorded: &Recorded) -> Result<ExitCode, Fail
     // Blocking reads still under way must not hold up the end.
     runtime.shutdown_background();
     match result {
-        Ok(folder) => outcome::tell_run(&folder, outcome::Form::asked(recorded.json)),
+        Ok(()) => outcome::tell_run(&run_dir, outcome::Form::asked(recorded.json)),
         Err(_) if *interrupted.borrow() => {
-            outcome::tell_run(&folder, outcome::Form::asked(recorded.json)).map(|code| code.or(ExitCode::Interrupted))
+            outcome::tell_run(&run_dir, outcome::Form::asked(recorded.json)).map(|code| code.or(ExitCode::Interrupted))
         }
-        Err(error) => Err(session_failure(error, &folder)),
+        Err(error) => Err(session_failure(error, run_dir.path())),
     }
 }
 

@@ -2,10 +2,12 @@
 //! request, hands it on, and maps what comes back to an exit code.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 
 use clap::{Parser, Subcommand};
 
 use crate::exit::ExitCode;
+use crate::run_dir::fail_writes_past_the_size_limit;
 
 mod attach;
 mod check;
@@ -78,12 +80,16 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> std::process::ExitCode
     if words.get(1).is_some_and(|word| word == "__guardian") {
         return crate::target::guardian::main(words.into_iter().skip(2));
     }
+    fail_writes_past_the_size_limit();
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing to be done when even the terminal is gone.
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::Usage.into() } else { ExitCode::Held.into() };
+            // Nobody is left to tell when stderr is gone; help that is lost is a failure.
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            return match error.use_stderr() {
+                true => ExitCode::Usage.into(),
+                false => outcome::delivered(printed).map_or_else(Failure::tell, |()| ExitCode::Held).into(),
+            };
         }
     };
     let result = match cli.command {

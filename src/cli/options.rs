@@ -1,14 +1,16 @@
 //! Words that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::exports::check_gauge;
 use super::failure::Failure;
 use crate::gate::Threshold;
+use crate::run_dir::{ForeignReports, RunDir, RunDirError, remove_leftovers};
 use crate::sample::{HeapSampling, Inconclusive};
 use crate::session::Exports;
 use crate::units::{Unit, parse_duration};
@@ -19,15 +21,32 @@ pub struct Recorded {
     /// Time between two samples (from 10ms)
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = interval)]
     pub interval: Duration,
-    /// The run's folder [default: tidewatch-runs/<time>-<name>]
+    /// The run directory, new or empty [default: tidewatch-runs/<time>-<name>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub force: Force,
     /// Print summary.json on stdout instead of the table
     #[arg(long)]
     pub json: bool,
     /// What an inconclusive run counts as
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = InconclusiveWord::Fail)]
     pub inconclusive: InconclusiveWord,
+}
+
+/// Whether reports of somebody else are replaced.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Force {
+    /// Accept a directory with other files in it, and replace reports (report.md, summary.json, growth.*, heap.*) that
+    /// tidewatch did not make; other files are left alone
+    #[arg(long)]
+    force: bool,
+}
+
+impl From<Force> for ForeignReports {
+    fn from(word: Force) -> Self {
+        if word.force { Self::Replace } else { Self::Keep }
+    }
 }
 
 /// What an inconclusive run counts as.
@@ -113,32 +132,34 @@ fn interval(text: &str) -> Result<Duration, String> {
     Ok(interval)
 }
 
-/// The run's folder: made now, so that an unwritable place is told before anything starts.
-pub fn run_folder(out: Option<&PathBuf>, name: &str) -> Result<PathBuf, Failure> {
-    let folder = match out {
-        Some(folder) => folder.clone(),
-        None => default_folder(name),
+/// The run directory: made now, so that a place where it cannot be is reported before anything starts. What runs that were killed
+/// have left in the temporary directory is removed first.
+pub fn run_dir(recorded: &Recorded, name: &str) -> Result<Arc<RunDir>, Failure> {
+    remove_leftovers();
+    let made = match &recorded.out {
+        Some(path) => RunDir::begin(path, recorded.force.into()),
+        None => RunDir::begin_in(Path::new(DEFAULT_PARENT), default_names(name)),
     };
-    if folder.join(crate::recording::FILE_NAME).exists() {
-        return Err(Failure::usage(anyhow!(
-            "{} holds a recording already; name another folder with --out",
-            folder.display()
-        )));
-    }
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("could not make the run's folder {}; name another with --out", folder.display()))
-        .map_err(Failure::target)?;
-    folder.canonicalize().context("the run's folder cannot be found again").map_err(Failure::target)
+    Ok(Arc::new(made.map_err(run_dir_failure)?))
 }
 
-/// `tidewatch-runs/<time>-<name>`, with a number behind it where two runs begin within a second.
-fn default_folder(name: &str) -> PathBuf {
+/// What a person is told when a directory cannot be written to.
+pub fn run_dir_failure(error: RunDirError) -> Failure {
+    if error.is_usage() { Failure::usage(error) } else { Failure::target(error) }
+}
+
+/// Where runs go without `--out`.
+const DEFAULT_PARENT: &str = "tidewatch-runs";
+
+/// `<time>-<name>`, with a number behind it where several runs begin within a second.
+fn default_names(name: &str) -> impl Iterator<Item = String> {
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let name: String = name.chars().map(plain).take(60).collect();
-    let numbered = |n: u32| if n == 1 { String::new() } else { format!("-{n}") };
-    (1..)
-        .map(|n| PathBuf::from("tidewatch-runs").join(format!("{time}-{name}{}", numbered(n))))
-        .find(|folder| !folder.exists())
-        .unwrap_or_else(|| PathBuf::from("tidewatch-runs").join(name))
+    let first = format!("{time}-{name}");
+    let others = (2..1000).map({
+        let first = first.clone();
+        move |n| format!("{first}-{n}")
+    });
+    std::iter::once(first).chain(others)
 }

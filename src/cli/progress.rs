@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::outcome::remark;
 use super::screen;
 use crate::report::escape::plain;
 use crate::sample::{Phase, Sample};
@@ -31,7 +32,7 @@ impl Shown {
             let task = tokio::spawn(redraw(bar.clone(), progress, latest));
             return Self { task, bar: Some(bar) };
         }
-        line(&format!("recording into {}", folder.display()));
+        remark(&format!("recording into {}", folder.display()));
         let task = if scripted { tokio::spawn(lines(progress)) } else { tokio::spawn(async {}) };
         Self { task, bar: None }
     }
@@ -96,17 +97,12 @@ async fn lines(mut progress: watch::Receiver<Progress>) {
         let now = progress.borrow_and_update().clone();
         if now.number > told {
             told = now.number;
-            line(&format!("[{}/{}] {}", now.number, now.of, plain(&now.scenario)));
+            remark(&format!("[{}/{}] {}", now.number, now.of, plain(&now.scenario)));
         } else if now.number == 0 && !now.doing.is_empty() {
-            line(now.doing);
+            remark(now.doing);
         }
         if progress.changed().await.is_err() {
             return;
         }
     }
-}
-
-#[expect(clippy::print_stderr, reason = "progress is told on stderr, stdout is for the outcome")]
-fn line(text: &str) {
-    eprintln!("tidewatch: {}", screen::message(text));
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::exports::{Exported, Target};
 use super::failure::Failure;
 use super::live;
-use super::options::{Heap, Recorded, Watched, run_folder};
+use super::options::{Heap, Recorded, Watched, run_dir};
 use crate::exit::ExitCode;
 use crate::recording::Mode;
 use crate::session::{Errand, Request, Watch};
@@ -37,9 +37,9 @@ pub fn run(words: Words) -> Result<ExitCode, Failure> {
     let watch = Watch::launched(words.command, name.clone(), words.watched.length);
     let watch = words.exported.put_into(watch, exports)?;
     let watch = watch.sampling(words.heap.sampling(), words.heap.heap_interval);
-    let folder = run_folder(words.recorded.out.as_ref(), &name)?;
+    let run_dir = run_dir(&words.recorded, &name)?;
     live::carry_out(
-        Request::new(Mode::Run, folder, &words.recorded, thresholds, Errand::Watch(Box::new(watch))),
+        Request::new(Mode::Run, run_dir, &words.recorded, thresholds, Errand::Watch(Box::new(watch))),
         &words.recorded,
     )
 }

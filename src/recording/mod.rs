@@ -21,7 +21,7 @@ use crate::sample::{Moment, Plan, Record, ScenarioPlan, Stop, Tally};
 pub use error::RecordingError;
 pub use format::{FILE_NAME, FORMAT};
 pub use passages::Target;
-pub use reader::read;
+pub use reader::{read, read_own};
 pub use writer::{SizeBound, Writer};
 
 /// The first line of a recording.

@@ -7,6 +7,7 @@ use super::bounded::Bounded;
 use super::format::{Envelope, FAMILY, FILE_NAME, FORMAT, Line, decode};
 use super::{Header, Recording, RecordingError};
 use crate::input::{self, Pipes};
+use crate::run_dir::RunDir;
 use crate::sample::{Border, Record};
 
 /// No line that tidewatch writes comes near this; a longer one is no recording.
@@ -22,9 +23,20 @@ pub fn read(path: &Path) -> Result<Recording, RecordingError> {
 }
 
 /// Reads a recording into so much room.
-pub(super) fn read_into(path: &Path, mut records: Bounded) -> Result<Recording, RecordingError> {
+pub(super) fn read_into(path: &Path, records: Bounded) -> Result<Recording, RecordingError> {
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
     let file = input::open(&path, Pipes::Refused).map_err(|source| RecordingError::read(&path, source))?;
+    read_file(file, path, records)
+}
+
+/// Reads the recording that this process has made in a run directory: this very file, whatever path leads where by now.
+pub fn read_own(run_dir: &RunDir) -> Result<Recording, RecordingError> {
+    let path = run_dir.path_of(FILE_NAME);
+    let file = run_dir.read(FILE_NAME).map_err(|source| RecordingError::read(&path, source))?;
+    read_file(file, path, Bounded::default())
+}
+
+fn read_file(file: impl Read, path: PathBuf, mut records: Bounded) -> Result<Recording, RecordingError> {
     let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file), path);
     let header = read_header(&mut lines)?;
     let mut recording = Recording { header, records: Vec::new(), footer: None, remarks: Vec::new() };

@@ -5,6 +5,7 @@ mod any_heap;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -12,6 +13,7 @@ use any::any_record;
 
 use super::*;
 use crate::redact::Redactor;
+use crate::run_dir::RunDir;
 use crate::sample::{
     Border, Detail, Ending, Event, How, LoadPlan, Mark, MemorySource, Moment, Phase, Process, Sample, Shape, Smallest,
     Tally,
@@ -73,8 +75,12 @@ fn target(at: u64, pid: u32, fresh: bool) -> Record {
     Record::Event { at: Moment(at), event: Event::TargetBegins { process, command: vec!["server".into()], fresh } }
 }
 
+fn run_dir(path: &Path) -> Arc<RunDir> {
+    Arc::new(RunDir::open(path).expect("a directory"))
+}
+
 fn write_all(dir: &Path, header: &Header, records: &[Record], bound: SizeBound) -> Writer {
-    let mut writer = Writer::create(dir, header, bound, Redactor::default()).expect("create");
+    let mut writer = Writer::create(&run_dir(dir), header, bound, Redactor::default()).expect("create");
     for record in records {
         writer.write(record).expect("write");
     }
@@ -108,9 +114,9 @@ fn what_is_written_is_read() {
 #[test]
 fn a_recording_is_not_written_over() {
     let dir = tempfile::tempdir().expect("tempdir");
-    drop(Writer::create(dir.path(), &header(&[]), SizeBound::default(), Redactor::default()).expect("first"));
-    let error =
-        Writer::create(dir.path(), &header(&[]), SizeBound::default(), Redactor::default()).expect_err("second");
+    let create = || Writer::create(&run_dir(dir.path()), &header(&[]), SizeBound::default(), Redactor::default());
+    drop(create().expect("first"));
+    let error = create().expect_err("second");
     assert!(matches!(error, RecordingError::Exists(_)), "{error}");
     assert!(error.to_string().contains("--out"), "{error}");
 }
@@ -235,7 +241,8 @@ fn thinning_keeps_floors_peaks_and_marks_and_stays_under_its_bound() {
     let dir = tempfile::tempdir().expect("tempdir");
     let bound = 256 * 1024;
     let mut writer =
-        Writer::create(dir.path(), &header(&["a"]), SizeBound::Bytes(bound), Redactor::default()).expect("create");
+        Writer::create(&run_dir(dir.path()), &header(&["a"]), SizeBound::Bytes(bound), Redactor::default())
+            .expect("create");
     let spans = 200;
     writer.write(&begins(0, "a")).expect("mark");
     for index in 0..spans * 100 {

@@ -4,15 +4,17 @@
 //! moment, what was written is in the hands of the kernel and at most the last line is cut. Past a set size the
 //! older samples are thinned into a new file that takes the place of the old one in one step.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::format::{FILE_NAME, Line, decode, encode_footer, encode_header, encode_record};
 use super::reader::Lines;
 use super::thin::{Decision, Pass, ShortLived, Thinner};
 use super::{Footer, Header, RecordingError};
 use crate::redact::{Redactor, redact_json};
+use crate::run_dir::RunDir;
 use crate::sample::{Event, Moment, Record};
 
 /// How large a recording may become before its older samples are thinned.
@@ -43,6 +45,8 @@ const THINNING_NAME: &str = "recording.jsonl.thinning";
 /// Appends to the recording of one run.
 #[derive(Debug)]
 pub struct Writer {
+    run_dir: Arc<RunDir>,
+    /// For messages.
     path: PathBuf,
     file: File,
     bound: SizeBound,
@@ -66,27 +70,25 @@ enum State {
 }
 
 impl Writer {
-    /// Makes the folder of the run if need be and begins the recording in it. A recording that is there already
-    /// is not written over.
+    /// Starts the recording of a run in its directory. A recording that is there already is not overwritten.
     pub fn create(
-        run_dir: &Path,
+        run_dir: &Arc<RunDir>,
         header: &Header,
         bound: SizeBound,
         redactor: Redactor,
     ) -> Result<Self, RecordingError> {
-        let create_error = |path: &Path, source| RecordingError::Create { path: path.to_owned(), source };
-        fs::create_dir_all(run_dir).map_err(|source| create_error(run_dir, source))?;
-        let path = run_dir.join(FILE_NAME);
-        let file = match OpenOptions::new().append(true).create_new(true).open(&path) {
+        let path = run_dir.path_of(FILE_NAME);
+        let file = match run_dir.create(FILE_NAME) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(RecordingError::Exists(path)),
-            Err(error) => return Err(create_error(&path, error)),
+            Err(source) => return Err(RecordingError::Create { path, source }),
         };
         let thin_at = match bound {
             SizeBound::Bytes(bytes) => bytes,
             SizeBound::Unbounded => u64::MAX,
         };
         let mut writer = Self {
+            run_dir: Arc::clone(run_dir),
             path,
             file,
             bound,
@@ -218,9 +220,9 @@ impl Writer {
     /// One pass: decides, copies what stays into a new file, and puts that in the place of the old one.
     fn thin_once(&mut self, pass: Pass) -> Result<(), RecordingError> {
         let decision = self.decide(pass)?;
-        let temporary = self.path.with_file_name(THINNING_NAME);
-        let result = self.copy_kept(&decision, &temporary).and_then(|copied| {
-            fs::rename(&temporary, &self.path).map_err(|source| RecordingError::write(&self.path, source))?;
+        let result = self.copy_kept(&decision).and_then(|copied| {
+            let renamed = self.run_dir.rename(THINNING_NAME, FILE_NAME);
+            renamed.map_err(|source| RecordingError::write(&self.path, source))?;
             Ok(copied)
         });
         match result {
@@ -231,14 +233,14 @@ impl Writer {
             }
             Err(error) => {
                 // It may not exist; what matters is that the old file is whole.
-                let _ = fs::remove_file(&temporary);
+                let _ = self.run_dir.remove(THINNING_NAME);
                 Err(error)
             }
         }
     }
 
     fn lines(&self) -> Result<Lines<BufReader<File>>, RecordingError> {
-        let file = File::open(&self.path).map_err(|source| RecordingError::read(&self.path, source))?;
+        let file = self.run_dir.read(FILE_NAME).map_err(|source| RecordingError::read(&self.path, source))?;
         Ok(Lines::new(BufReader::with_capacity(1 << 16, file), self.path.clone()))
     }
 
@@ -256,14 +258,10 @@ impl Writer {
     }
 
     /// Copies the header, what stays of the older part, a note of what went, and everything newer.
-    fn copy_kept(&self, decision: &Decision, to: &Path) -> Result<(File, u64), RecordingError> {
-        let failed = |source| RecordingError::write(to, source);
-        // A leftover of a crash may lie there: a file that is appended to must begin empty.
-        match fs::remove_file(to) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        let file = OpenOptions::new().append(true).create_new(true).open(to).map_err(failed)?;
+    fn copy_kept(&self, decision: &Decision) -> Result<(File, u64), RecordingError> {
+        let to = self.run_dir.path_of(THINNING_NAME);
+        let failed = |source| RecordingError::write(&to, source);
+        let file = self.run_dir.create(THINNING_NAME).map_err(failed)?;
         let mut copy = Copy { out: BufWriter::with_capacity(1 << 16, file), size: 0 };
         let mut lines = self.lines()?;
         lines.advance()?;
@@ -316,6 +314,7 @@ mod tests {
     #[test]
     fn a_failed_write_is_told_and_what_was_written_stays() {
         let dir = tempfile::tempdir().expect("tempdir");
+        let run_dir = Arc::new(RunDir::open(dir.path()).expect("open"));
         let header = Header {
             tidewatch: "0.1.0".into(),
             started: String::new(),
@@ -325,12 +324,11 @@ mod tests {
             host: Host::default(),
             plan: Plan::default(),
         };
-        let mut writer =
-            Writer::create(dir.path(), &header, SizeBound::Unbounded, Redactor::default()).expect("create");
+        let mut writer = Writer::create(&run_dir, &header, SizeBound::Unbounded, Redactor::default()).expect("create");
         let record = Record::Sample(Sample::default());
         writer.write(&record).expect("room");
         // Every write to this device fails as on a full disk, and nothing on it can be taken back.
-        let full = OpenOptions::new().append(true).open("/dev/full").expect("/dev/full");
+        let full = File::options().append(true).open("/dev/full").expect("/dev/full");
         let good = std::mem::replace(&mut writer.file, full);
         let error = writer.write(&record).expect_err("full").to_string();
         assert!(error.contains("recording.jsonl: No space left") && error.contains("make room"), "{error}");

@@ -33,6 +33,7 @@ use crate::attribution::Findings;
 use crate::exit::ExitCode;
 use crate::gate::{self, Gate};
 use crate::recording::{self, Recording, RecordingError};
+use crate::run_dir::RunDir;
 
 pub use limits::LimitTime;
 pub use summary::{Outcome, Summary};
@@ -54,6 +55,11 @@ impl Report {
     /// Reads the recording in the folder of a run, or the file itself, and judges it.
     pub fn read(run: &Path) -> Result<Self, RecordingError> {
         recording::read(run).map(Self::of)
+    }
+
+    /// Reads the recording that this process has made in a run directory, and judges it.
+    pub fn read_own(run_dir: &RunDir) -> Result<Self, RecordingError> {
+        recording::read_own(run_dir).map(Self::of)
     }
 
     /// Judges a recording.
@@ -89,9 +95,9 @@ impl Report {
         markdown::text(self)
     }
 
-    /// Writes `summary.json`, `growth.svg`, `growth.png` and `report.md` into a folder, and `heap.folded`, `heap.pprof` and
+    /// Writes `summary.json`, `growth.svg`, `growth.png` and `report.md` into a directory, and `heap.folded`, `heap.pprof` and
     /// `heap.svg` where the heap was sampled: each whole or not at all, and the same bytes from the same recording.
-    pub fn write(&self, folder: &Path) -> Result<Written, ReportError> {
-        write::all(self, folder)
+    pub fn write(&self, directory: &RunDir) -> Result<Written, ReportError> {
+        write::all(self, directory)
     }
 }

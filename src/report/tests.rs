@@ -8,6 +8,7 @@ use fixtures::{Book, Expected, Level, MIB, RATES, quiet, scenario, subsystem};
 use super::{ColorMode, Report};
 use crate::exit::ExitCode;
 use crate::recording::{Mode, Recording};
+use crate::run_dir::RunDir;
 use crate::sample::{Event, How, Metric, Plan, Priority, Shape, Stop, SubsystemRules, Tally};
 
 fn plan(scenarios: Vec<crate::sample::ScenarioPlan>) -> Plan {
@@ -188,7 +189,7 @@ fn summaries_fit_their_schema() {
 fn the_same_recording_gives_the_same_files() {
     let folders = [tempfile::tempdir().expect("tempdir"), tempfile::tempdir().expect("tempdir")];
     let read = |folder: &tempfile::TempDir| {
-        let written = Report::of(leaking()).write(folder.path()).expect("written");
+        let written = Report::of(leaking()).write(&RunDir::open(folder.path()).expect("open")).expect("written");
         let mut names: Vec<_> =
             std::fs::read_dir(folder.path()).expect("folder").map(|entry| entry.expect("entry").file_name()).collect();
         names.sort();
@@ -202,7 +203,9 @@ fn the_same_recording_gives_the_same_files() {
 fn a_folder_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().expect("tempdir");
     let gone = folder.path().join("gone");
-    let message = Report::of(clean()).write(&gone).expect_err("no folder").to_string();
+    let directory = RunDir::open(&gone).expect("open");
+    std::fs::remove_dir(&gone).expect("removed");
+    let message = Report::of(clean()).write(&directory).expect_err("no folder").to_string();
     assert!(message.contains("summary.json") && message.contains("tidewatch report"), "{message}");
 }
 

@@ -1,13 +1,13 @@
 //! The report's files, each written whole or not at all.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::chart::{self, ChartError, Format};
+use super::chart::{self, ChartError};
 use super::heap::{Profile, write_flame_graph, write_folded, write_pprof};
 use super::heap_files::HeapGrowth;
 use super::{Report, picture, story};
+use crate::run_dir::RunDir;
 
 /// Where the files of a report are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,70 +46,55 @@ pub enum ReportError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file that tidewatch did not make has come to stand there.
+    #[error("{} is in the way: tidewatch did not make it; move it and run `tidewatch report` on the recording, or use --force", path.display())]
+    InTheWay {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The chart could not be drawn.
     #[error(transparent)]
     Chart(#[from] ChartError),
 }
 
-/// Writes every file.
-pub(super) fn all(report: &Report, folder: &Path) -> Result<Written, ReportError> {
-    let written = Written {
-        summary: folder.join("summary.json"),
-        svg: folder.join("growth.svg"),
-        png: folder.join("growth.png"),
-        markdown: folder.join("report.md"),
-        heap: heap(report, folder)?,
-    };
+/// Writes every file, the summary first: by it a directory of reports is known as ours.
+pub(super) fn all(report: &Report, directory: &RunDir) -> Result<Written, ReportError> {
     let Report { recording, findings, gate } = report;
     let headline = story::headline(&recording.header.plan, findings, gate);
     let chart = picture::picture(recording, findings, &format!("{}: {headline}", story::outcome(gate.exit)));
-    put(&written.summary, |place| Ok(fs::write(place, report.summary_json())?))?;
-    put(&written.svg, |place| Ok(chart::draw(place, Format::Svg, &chart)?))?;
-    put(&written.png, |place| Ok(chart::draw(place, Format::Png, &chart)?))?;
-    put(&written.markdown, |place| Ok(fs::write(place, report.markdown())?))?;
-    Ok(written)
+    let summary = put(directory, "summary.json", report.summary_json().as_bytes())?;
+    Ok(Written {
+        summary,
+        heap: heap(report, directory)?,
+        svg: put(directory, "growth.svg", chart::svg(&chart)?.as_bytes())?,
+        png: put(directory, "growth.png", &chart::png(&chart)?)?,
+        markdown: put(directory, "report.md", report.markdown().as_bytes())?,
+    })
 }
 
 /// Writes growth by call stack, where the heap was sampled.
-fn heap(report: &Report, folder: &Path) -> Result<Option<HeapFiles>, ReportError> {
+fn heap(report: &Report, directory: &RunDir) -> Result<Option<HeapFiles>, ReportError> {
     let Some(growth) = HeapGrowth::of(report) else { return Ok(None) };
     let HeapGrowth { stacks, modules, interval_bytes, time_ns, duration_ns, title, subtitle } = &growth;
-    let files = HeapFiles {
-        folded: folder.join("heap.folded"),
-        pprof: folder.join("heap.pprof"),
-        svg: folder.join("heap.svg"),
-    };
     let profile = Profile { modules, interval_bytes: *interval_bytes, time_ns: *time_ns, duration_ns: *duration_ns };
-    put(&files.folded, |place| Ok(write_folded(stacks, create(place)?)?))?;
-    put(&files.pprof, |place| Ok(write_pprof(stacks, &profile, create(place)?)?))?;
-    put(&files.svg, |place| Ok(write_flame_graph(stacks, title, subtitle, create(place)?)?))?;
-    Ok(Some(files))
+    let file = |name: &str, make: &dyn Fn(&mut Vec<u8>) -> io::Result<()>| {
+        let mut bytes = Vec::new();
+        make(&mut bytes).map_err(|source| ReportError::Write { path: directory.path_of(name), source })?;
+        put(directory, name, &bytes)
+    };
+    Ok(Some(HeapFiles {
+        folded: file("heap.folded", &|to| write_folded(stacks, to))?,
+        pprof: file("heap.pprof", &|to| write_pprof(stacks, &profile, to))?,
+        svg: file("heap.svg", &|to| write_flame_graph(stacks, title, subtitle, to))?,
+    }))
 }
 
-fn create(place: &Path) -> io::Result<io::BufWriter<fs::File>> {
-    fs::File::create(place).map(io::BufWriter::new)
-}
-
-/// What stands in the way of one file.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Chart(#[from] ChartError),
-}
-
-/// Makes a file beside its place first, then puts it there: a reader never sees half of it.
-fn put(path: &Path, make: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), ReportError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // The ending stays: the drawing library goes by it.
-    let beside = path.with_file_name(format!(".{}-{name}", std::process::id()));
-    make(&beside).and_then(|()| Ok(fs::rename(&beside, path)?)).map_err(|failure| {
-        // The first failure is the one to tell.
-        let _ = fs::remove_file(&beside);
-        match failure {
-            Failure::Io(source) => ReportError::Write { path: path.to_owned(), source },
-            Failure::Chart(chart) => chart.into(),
-        }
-    })
+/// Puts a whole file in its place: a reader never sees half of it.
+fn put(directory: &RunDir, name: &str, bytes: &[u8]) -> Result<PathBuf, ReportError> {
+    let path = directory.path_of(name);
+    match directory.publish(name, bytes) {
+        Ok(()) => Ok(path),
+        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Err(ReportError::InTheWay { path }),
+        Err(source) => Err(ReportError::Write { path, source }),
+    }
 }

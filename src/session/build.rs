@@ -1,12 +1,12 @@
 //! The build command of a scenario file, run before anything is launched.
 
 use std::future::Future;
-use std::path::Path;
+use std::io::Read as _;
 use std::time::Duration;
 
 use super::SessionError;
 use crate::sample::How;
-use crate::target::{LaunchSpec, describe, launch};
+use crate::target::{LaunchSpec, Logs, Stream, describe, launch};
 
 /// How much of a failed build's output is shown.
 const LAST_LINES: usize = 12;
@@ -31,20 +31,23 @@ pub async fn build(spec: &LaunchSpec, interrupted: impl Future<Output = ()>) -> 
         return Ok(());
     }
     let logs = building.logs();
-    let mut lines = last_lines(&logs.stdout);
-    lines.extend(last_lines(&logs.stderr));
+    let mut lines = last_lines(logs, Stream::Stdout);
+    lines.extend(last_lines(logs, Stream::Stderr));
     Err(SessionError::Build(format!(
         "the build command `{}` failed ({}); its output is in {} and {}, the last lines:\n  {}",
         spec.argv.join(" "),
         describe(ending.how),
-        logs.stdout.display(),
-        logs.stderr.display(),
+        logs.path(Stream::Stdout).display(),
+        logs.path(Stream::Stderr).display(),
         lines.join("\n  ")
     )))
 }
 
-fn last_lines(log: &Path) -> Vec<String> {
-    let text = String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned();
+fn last_lines(logs: &Logs, stream: Stream) -> Vec<String> {
+    let mut bytes = Vec::new();
+    // A log that cannot be read has no last lines to show.
+    let _ = logs.open(stream).and_then(|(mut file, _)| file.read_to_end(&mut bytes));
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
 }

@@ -24,7 +24,9 @@ use crate::scenario::engine::{self, Counters, Surroundings};
 use crate::scenario::script::heap_interval_bytes;
 use crate::scenario::template::{Fixed, Template};
 use crate::scenario::{Opening, Origin, Port, Restart, Scenario, Script, Work};
-use crate::target::{Background, Commands, GuardianProgram, LaunchSpec, Many, Selector, StdinMode, command_line, find};
+use crate::target::{
+    Background, Commands, GuardianProgram, LaunchSpec, Many, Selector, StdinMode, Stream, command_line, find,
+};
 
 /// How long a jittered load may be, in tenths of what the file says.
 const LONGEST_LOAD_TENTHS: u32 = 13;
@@ -137,7 +139,7 @@ impl Session<'_> {
                 let heap = self
                     .heap
                     .as_ref()
-                    .map(|all| TargetHeap::launching(all, &self.request.folder, index + 1, interval_bytes, &mut spec));
+                    .map(|all| TargetHeap::launching(all, &self.request.run_dir, interval_bytes, &mut spec));
                 (Subject::launch(&spec)?, spec.argv, heap)
             }
             Origin::AttachPid(pid) => attach(&Selector::Pid(*pid), running)?,
@@ -155,9 +157,9 @@ impl Session<'_> {
             }
         }
         let stdio = match &mut subject {
-            Subject::Launched(launched) if needs_stdin(script, scenario) => launched
-                .take_stdin()
-                .map(|stdin| StdioChannel { stdin: Arc::new(stdin.into()), stdout: launched.logs().stdout.clone() }),
+            Subject::Launched(launched) if needs_stdin(script, scenario) => launched.take_stdin().map(|stdin| {
+                StdioChannel { stdin: Arc::new(stdin.into()), stdout: launched.logs().pinned(Stream::Stdout) }
+            }),
             _ => None,
         };
         for process in subject.roots().roots {
@@ -194,7 +196,7 @@ impl Session<'_> {
         fixed: &Fixed,
     ) -> Result<LaunchSpec, SessionError> {
         let argv = argv.iter().map(|template| render_once(what, template, fixed)).collect::<Result<Vec<_>, _>>()?;
-        let mut spec = LaunchSpec::new(argv, &self.request.folder);
+        let mut spec = LaunchSpec::new(argv, &self.request.run_dir);
         spec.cwd = Some(script.target.cwd.clone());
         for (name, template) in &script.target.env {
             spec.env.push((name.clone(), render_once("[target] env", template, fixed)?));

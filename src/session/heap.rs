@@ -4,9 +4,7 @@
 //! learn of libraries loaded since. It happens on a thread of its own, so that no tick comes late for it. Where a process cannot be
 //! sampled, that is told once, and watching goes on without.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +15,7 @@ use super::recorder::Recorder;
 use super::sampler::Look;
 use super::subject::Subject;
 use crate::probe::heap::{Arrival, HeapCensus, HeapError, Looked, preload_before};
+use crate::run_dir::{PrivateDir, RunDir};
 use crate::sample::{CallStacks, Event, HeapLook, Process, Record, Symbols};
 use crate::target::LaunchSpec;
 
@@ -24,8 +23,6 @@ use crate::target::LaunchSpec;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(1);
 /// Time between two looks for it.
 const ARRIVAL_EVERY: Duration = Duration::from_millis(5);
-/// Tries to find a name for a private folder.
-const TRIES: u32 = 100;
 
 /// What a run knows of the heaps of its targets, from the first to the last.
 pub struct Heap {
@@ -111,15 +108,9 @@ pub struct TargetHeap {
 }
 
 impl TargetHeap {
-    /// A target that is to be launched: what it needs goes into `spec`, and its tables below `folder`.
-    pub fn launching(
-        heap: &Arc<Heap>,
-        folder: &Path,
-        number: usize,
-        interval_bytes: u64,
-        spec: &mut LaunchSpec,
-    ) -> Self {
-        let prepared = Room::new(folder, number).and_then(|room| {
+    /// A target that is to be launched: what it needs goes into `spec`.
+    pub fn launching(heap: &Arc<Heap>, run_dir: &RunDir, interval_bytes: u64, spec: &mut LaunchSpec) -> Self {
+        let prepared = Room::new(run_dir).and_then(|room| {
             room.preload_into(spec, interval_bytes)?;
             Ok(room)
         });
@@ -128,7 +119,7 @@ impl TargetHeap {
 
     fn new(heap: &Arc<Heap>, way: Way) -> Self {
         let folder = match &way {
-            Way::Launched(room) => Some(room.path.clone()),
+            Way::Launched(room) => Some(room.tables().to_owned()),
             Way::Running { .. } | Way::Not(_) => None,
         };
         heap.lock().census.begin_target(folder);
@@ -208,48 +199,32 @@ impl TargetHeap {
     }
 }
 
-/// A folder for the sampler and its tables. It goes when it is dropped.
+/// Where the sampler and its tables are. Both go when this is dropped.
 struct Room {
-    path: PathBuf,
+    library: PrivateDir,
+    /// In the run directory, where its whole path can be trusted; else the tables are beside the library.
+    tables: Option<PrivateDir>,
 }
 
 impl Room {
-    /// In the run's folder, as long as the loader can be told of that; else a private one for temporary files.
-    fn new(folder: &Path, number: usize) -> Result<Self, HeapError> {
-        let unwritable = |path: &Path| {
-            let path = path.to_owned();
-            move |source| HeapError::Write { path, source }
-        };
-        if is_plain(folder) {
-            let path = folder.join(format!("heap-{number}"));
-            DirBuilder::new().recursive(true).create(&path).map_err(unwritable(&path))?;
-            return Ok(Self { path });
-        }
-        let temporary = std::env::temp_dir();
-        if !is_plain(&temporary) {
-            return Err(HeapError::Folder { folder: folder.to_owned() });
-        }
-        let named = |attempt| temporary.join(format!("tidewatch-heap-{}-{number}-{attempt}", std::process::id()));
-        let mut tries = (0..TRIES).map(named);
-        // One that is there already is somebody else's.
-        let made = tries.find_map(|path| match DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => None,
-            made => Some(made.map(|()| path)),
-        });
-        match made {
-            Some(made) => Ok(Self { path: made.map_err(unwritable(&temporary))? }),
-            None => Err(HeapError::Folder { folder: folder.to_owned() }),
-        }
+    fn new(run_dir: &RunDir) -> Result<Self, HeapError> {
+        let library = PrivateDir::for_lending(run_dir).map_err(|reasons| HeapError::NoPlace { reasons })?;
+        // A table takes 4 MB of the disk that it lies on: that of the run directory has more room than one for temporary files.
+        Ok(Self { library, tables: PrivateDir::in_run_dir(run_dir, "heap-").ok() })
+    }
+
+    fn tables(&self) -> &Path {
+        self.tables.as_ref().unwrap_or(&self.library).path()
     }
 
     /// Puts what the loader must know into the environment of a target. What it is to preload besides stays so.
     fn preload_into(&self, spec: &mut LaunchSpec, interval_bytes: u64) -> Result<(), HeapError> {
         let own = spec.env.iter().rfind(|(name, _)| name == PRELOAD).map(|(_, value)| value.into());
         let others = own.or_else(|| std::env::var_os(PRELOAD));
-        for (name, value) in preload_before(others, &self.path, interval_bytes)? {
+        for (name, value) in preload_before(others, self.library.directory(), self.tables(), interval_bytes)? {
             let utf8 = |text: std::ffi::OsString| text.into_string();
             let (Ok(name), Ok(value)) = (utf8(name), utf8(value)) else {
-                return Err(HeapError::Folder { folder: self.path.clone() });
+                return Err(HeapError::Folder { folder: self.tables().to_owned() });
             };
             spec.env.retain(|(other, _)| *other != name);
             spec.env.push((name, value));
@@ -259,16 +234,3 @@ impl Room {
 }
 
 const PRELOAD: &str = "LD_PRELOAD";
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        // What cannot be removed is a few files in a folder that says what they are.
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
-/// Whether the loader takes a path in this folder as one.
-fn is_plain(folder: &Path) -> bool {
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    folder.to_str().is_some_and(|path| !path.contains(|c: char| c.is_whitespace() || c == ':'))
-}

@@ -131,10 +131,10 @@ struct Session<'a> {
     told: Mutex<BTreeSet<Process>>,
 }
 
-/// Carries out a request; the recording is in its folder when this returns, whatever it returns.
-pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<bool>) -> Result<PathBuf, SessionError> {
+/// Carries out a request; the recording is in its directory when this returns, whatever it returns.
+pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<bool>) -> Result<(), SessionError> {
     let began = Instant::now();
-    let writer = Writer::create(&request.folder, &request.header(), SizeBound::default(), request.redactor())?;
+    let writer = Writer::create(&request.run_dir, &request.header(), SizeBound::default(), request.redactor())?;
     let recent = match &request.errand {
         Errand::Drive(_) => Recent::Kept(Vec::new()),
         Errand::Watch(_) => Recent::Dropped,
@@ -167,7 +167,7 @@ pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<boo
     result?;
     match broken {
         Some(reason) => Err(SessionError::RecordingBroke(reason)),
-        None => Ok(finished.map(|()| request.folder.clone())?),
+        None => Ok(finished?),
     }
 }
 

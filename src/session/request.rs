@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::bytes::Regex;
@@ -9,6 +10,7 @@ use regex::bytes::Regex;
 use crate::probe::gauges::GaugeSource;
 use crate::recording::{Header, Host, Mode};
 use crate::redact::Redactor;
+use crate::run_dir::RunDir;
 use crate::sample::{
     HeapSampling, Inconclusive, LoadPlan, Metric, OperationsFrom, Plan, Process, ScenarioPlan, Shape, Smallest,
 };
@@ -23,8 +25,8 @@ const HEAP_INTERVAL_BYTES: u64 = 64 << 10;
 pub struct Request {
     /// How it was asked for.
     pub mode: Mode,
-    /// The run's folder; it exists.
-    pub folder: PathBuf,
+    /// The run directory.
+    pub run_dir: Arc<RunDir>,
     /// Time between two ticks.
     pub interval: Duration,
     /// What to do.

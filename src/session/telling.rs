@@ -23,6 +23,7 @@ use super::subject::Subject;
 use crate::probe::OwnSockets;
 use crate::sample::{Detail, Event, OperationsFrom, Record};
 use crate::scenario::engine::Counters;
+use crate::target::Stream;
 
 /// Time between two readings of exported numbers, at least; and how often the time of one it must be.
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
@@ -69,7 +70,7 @@ impl Telling {
             }
             (Some(Counting::Log { path, pattern }), _) => Some(Follower::begin(path, pattern.clone(), from)?),
             (Some(Counting::Stdout { pattern }), Subject::Launched(launched)) => {
-                Some(Follower::begin(&launched.logs().stdout, pattern.clone(), From::Beginning)?)
+                Some(Follower::begin(&launched.logs().pinned(Stream::Stdout), pattern.clone(), From::Beginning)?)
             }
             (Some(Counting::Stdout { .. } | Counting::Gauge(_)) | None, _) => None,
         };

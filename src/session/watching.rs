@@ -51,11 +51,11 @@ impl Session<'_> {
                 (Subject::attach(roots)?, command.clone(), heap)
             }
             Watchee::Command(argv) => {
-                let mut spec = LaunchSpec::new(argv.clone(), &self.request.folder);
+                let mut spec = LaunchSpec::new(argv.clone(), &self.request.run_dir);
                 spec.background = Background::Follow;
-                let folder = &self.request.folder;
+                let run_dir = &self.request.run_dir;
                 let heap = self.heap.as_ref();
-                let heap = heap.map(|all| TargetHeap::launching(all, folder, 1, interval_bytes, &mut spec));
+                let heap = heap.map(|all| TargetHeap::launching(all, run_dir, interval_bytes, &mut spec));
                 (Subject::launch(&spec)?, argv.clone(), heap)
             }
         };

@@ -1,7 +1,11 @@
 //! What is to be started, and where its output goes.
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::run_dir::RunDir;
 
 /// A target to start.
 #[derive(Clone, Debug)]
@@ -12,8 +16,8 @@ pub struct LaunchSpec {
     pub cwd: Option<PathBuf>,
     /// Added to our own environment.
     pub env: Vec<(String, String)>,
-    /// The run folder: its output is appended to files in it.
-    pub run_dir: PathBuf,
+    /// The run directory: its output goes to new files in it.
+    pub run_dir: Arc<RunDir>,
     /// Between name and ending of the output files: `-2` gives `stdout-2.log`.
     pub log_suffix: String,
     /// What it reads.
@@ -26,12 +30,12 @@ pub struct LaunchSpec {
 
 impl LaunchSpec {
     /// A target that reads nothing, with its output in `run_dir`.
-    pub fn new(argv: Vec<String>, run_dir: impl Into<PathBuf>) -> Self {
+    pub fn new(argv: Vec<String>, run_dir: &Arc<RunDir>) -> Self {
         Self {
             argv,
             cwd: None,
             env: Vec::new(),
-            run_dir: run_dir.into(),
+            run_dir: Arc::clone(run_dir),
             log_suffix: String::new(),
             stdin: StdinMode::Null,
             background: Background::End,
@@ -90,23 +94,41 @@ impl fmt::Display for Stream {
     }
 }
 
-/// The files that hold what a target wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The files that hold what a target wrote, in its run directory.
+#[derive(Clone, Debug)]
 pub struct Logs {
-    /// Standard output.
-    pub stdout: PathBuf,
-    /// Standard error.
-    pub stderr: PathBuf,
+    /// Where they are.
+    pub run_dir: Arc<RunDir>,
+    /// The name of the one for standard output.
+    pub stdout: String,
+    /// The name of the one for standard error.
+    pub stderr: String,
     /// Where in them this target's own output begins: what stood there before is kept.
     pub begin: (u64, u64),
 }
 
 impl Logs {
-    /// The file of one stream, and where in it the target's output begins.
-    pub fn of(&self, stream: Stream) -> (&PathBuf, u64) {
+    /// The name of one stream's file, and where in it the target's output begins.
+    fn of(&self, stream: Stream) -> (&str, u64) {
         match stream {
             Stream::Stdout => (&self.stdout, self.begin.0),
             Stream::Stderr => (&self.stderr, self.begin.1),
         }
+    }
+
+    /// Where the file of one stream is, for messages.
+    pub fn path(&self, stream: Stream) -> PathBuf {
+        self.run_dir.path_of(self.of(stream).0)
+    }
+
+    /// A path to the file of one stream that holds as long as the run directory is open, even if that is renamed.
+    pub fn pinned(&self, stream: Stream) -> PathBuf {
+        self.run_dir.pinned(self.of(stream).0)
+    }
+
+    /// Opens the file of one stream to read it, and says where in it the target's output begins.
+    pub fn open(&self, stream: Stream) -> std::io::Result<(File, u64)> {
+        let (name, begin) = self.of(stream);
+        Ok((self.run_dir.read(name)?, begin))
     }
 }

@@ -1,11 +1,12 @@
 //! A target that we started, through its guardian.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,16 +68,17 @@ pub fn launch(spec: &LaunchSpec) -> Result<Launched, TargetError> {
     if let Some(cwd) = &spec.cwd {
         check_folder(cwd)?;
     }
-    let logs = create_logs(spec)?;
-    let (mut guardian, orders) = start_guardian(spec)?;
+    let (logs, output) = create_logs(spec)?;
+    let (mut guardian, orders) = start_guardian(spec, &output)?;
     let start = Start {
         argv: spec.argv.clone(),
         cwd: spec.cwd.clone(),
         env: spec.env.clone(),
-        stdout: logs.stdout.clone(),
-        stderr: logs.stderr.clone(),
+        stdout: output.stdout.as_raw_fd(),
+        stderr: output.stderr.as_raw_fd(),
         follow: spec.background == Background::Follow,
     };
+    drop(output);
     let stdin = guardian.stdin.take();
     match begin(&guardian, orders, start) {
         Ok((identity, root, orders, reports)) => watch(spec, logs, stdin, guardian, identity, root, orders, reports),
@@ -95,25 +97,53 @@ fn check_folder(path: &Path) -> Result<(), TargetError> {
     if found.is_dir() { Ok(()) } else { Err(failed(ErrorKind::NotADirectory.into())) }
 }
 
-fn create_logs(spec: &LaunchSpec) -> Result<Logs, TargetError> {
-    let create = |name: &str| -> Result<(PathBuf, u64), TargetError> {
-        let path = spec.run_dir.join(format!("{name}{}.log", spec.log_suffix));
-        let length = std::fs::create_dir_all(&spec.run_dir)
-            .and_then(|()| std::fs::File::options().append(true).create(true).open(&path)?.metadata())
-            .map_err(|source| TargetError::Logs { path: path.clone(), source })?
-            .len();
-        Ok((path, length))
+/// The open files that a target writes to.
+struct Output {
+    stdout: File,
+    stderr: File,
+}
+
+fn create_logs(spec: &LaunchSpec) -> Result<(Logs, Output), TargetError> {
+    let create = |name: &str| -> Result<(String, File, u64), TargetError> {
+        let name = format!("{name}{}.log", spec.log_suffix);
+        let open = || -> std::io::Result<(File, u64)> {
+            let file = spec.run_dir.append(&name)?;
+            let length = file.metadata()?.len();
+            Ok((file, length))
+        };
+        match open() {
+            Ok((file, length)) => Ok((name, file, length)),
+            Err(source) => Err(TargetError::Logs { path: spec.run_dir.path_of(&name), source }),
+        }
     };
-    let (stdout, stdout_begin) = create("stdout")?;
-    let (stderr, stderr_begin) = create("stderr")?;
-    Ok(Logs { stdout, stderr, begin: (stdout_begin, stderr_begin) })
+    let (stdout_name, stdout, stdout_begin) = create("stdout")?;
+    let (stderr_name, stderr, stderr_begin) = create("stderr")?;
+    let begin = (stdout_begin, stderr_begin);
+    let logs = Logs { run_dir: Arc::clone(&spec.run_dir), stdout: stdout_name, stderr: stderr_name, begin };
+    Ok((logs, Output { stdout, stderr }))
+}
+
+/// Lets the child have the files under the same numbers.
+fn inherit(command: &mut Command, output: &Output) {
+    let numbers = [output.stdout.as_raw_fd(), output.stderr.as_raw_fd()];
+    let keep = move || {
+        for number in numbers {
+            // SAFETY: fcntl on a number takes and gives numbers alone.
+            if unsafe { libc::fcntl(number, libc::F_SETFD, 0) } < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure runs between fork and exec; fcntl is async-signal-safe, and nothing is allocated.
+    unsafe { command.pre_exec(keep) };
 }
 
 fn guardian_failed(reason: impl Into<String>) -> TargetError {
     TargetError::Guardian { reason: reason.into() }
 }
 
-fn start_guardian(spec: &LaunchSpec) -> Result<(Child, UnixStream), TargetError> {
+fn start_guardian(spec: &LaunchSpec, output: &Output) -> Result<(Child, UnixStream), TargetError> {
     let failed = |error: std::io::Error| guardian_failed(format!("it could not be started: {error}"));
     let program = match &spec.guardian {
         // The file that runs, even when another has taken its name since.
@@ -121,7 +151,9 @@ fn start_guardian(spec: &LaunchSpec) -> Result<(Child, UnixStream), TargetError>
         GuardianProgram::At(path) => path,
     };
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-    let guardian = Command::new(program)
+    let mut command = Command::new(program);
+    inherit(&mut command, output);
+    let guardian = command
         .arg0("tidewatch")
         .arg(SUBCOMMAND)
         .arg(identify(std::process::id())?.to_string())
@@ -146,9 +178,6 @@ impl NotBegun {
     fn into_error(self, program: &str) -> TargetError {
         match self {
             Self::Failed(Failure::Program(reason)) => TargetError::CannotStart { program: program.to_owned(), reason },
-            Self::Failed(Failure::Log { path, errno }) => {
-                TargetError::Logs { path, source: std::io::Error::from_raw_os_error(errno) }
-            }
             Self::Failed(Failure::Guardian(reason)) | Self::Guardian(reason) => guardian_failed(reason),
         }
     }

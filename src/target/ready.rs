@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 use std::time::Duration;
 
 use regex::Regex;
@@ -35,9 +34,9 @@ pub async fn wait_for_line(
     end: &EndWatch,
 ) -> Result<Captures, TargetError> {
     let deadline = Instant::now() + within;
-    let (path, begin) = logs.of(stream);
-    let failed = |source| TargetError::Read { path: path.clone(), source };
-    let mut follower = Follower::open(path, begin, pattern).map_err(failed)?;
+    let failed = |source| TargetError::Read { path: logs.path(stream), source };
+    let (file, begin) = logs.open(stream).map_err(failed)?;
+    let mut follower = Follower::begin(file, begin, pattern).map_err(failed)?;
     loop {
         // Asked before reading: what it wrote until its end is read in full before the end counts.
         let ending = end.ending();
@@ -74,8 +73,7 @@ struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    fn open(path: &Path, begin: u64, pattern: &'a Regex) -> std::io::Result<Self> {
-        let mut file = File::open(path)?;
+    fn begin(mut file: File, begin: u64, pattern: &'a Regex) -> std::io::Result<Self> {
         file.seek(SeekFrom::Start(begin))?;
         Ok(Self { file, pattern, line: Vec::new(), last_growth: Instant::now() })
     }
@@ -114,9 +112,8 @@ impl<'a> Follower<'a> {
 
 /// The last lines of a log for a person, from where this target's output begins.
 fn last_lines(logs: &Logs, stream: Stream) -> Vec<String> {
-    let (path, begin) = logs.of(stream);
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
+        let (mut file, begin) = logs.open(stream)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(begin.max(length.saturating_sub(TAIL_BYTES))))?;
         let mut bytes = Vec::new();
@@ -156,8 +153,10 @@ fn last_words(logs: &Logs) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::run_dir::RunDir;
     use crate::sample::{Ending, How};
 
     struct Fake {
@@ -168,9 +167,10 @@ mod tests {
     impl Fake {
         fn new(stdout: &str, stderr: &str) -> Self {
             let folder = tempfile::tempdir().expect("dir");
-            let logs = Logs { stdout: folder.path().join("o"), stderr: folder.path().join("e"), begin: (0, 0) };
-            std::fs::write(&logs.stdout, stdout).expect("stdout");
-            std::fs::write(&logs.stderr, stderr).expect("stderr");
+            let run_dir = Arc::new(RunDir::open(folder.path()).expect("open"));
+            let logs = Logs { run_dir, stdout: "o".into(), stderr: "e".into(), begin: (0, 0) };
+            std::fs::write(logs.path(Stream::Stdout), stdout).expect("stdout");
+            std::fs::write(logs.path(Stream::Stderr), stderr).expect("stderr");
             Self { _folder: folder, logs }
         }
     }
@@ -193,7 +193,7 @@ mod tests {
     async fn a_line_is_not_judged_before_it_is_whole() {
         let fake = Fake::new("listening on port 80", "");
         let (_sender, end) = EndWatch::pair();
-        let path = fake.logs.stdout.clone();
+        let path = fake.logs.path(Stream::Stdout);
         let writer = tokio::task::spawn_blocking(move || {
             let mut file = File::options().append(true).open(path).expect("open");
             file.write_all(b"80\n").expect("write");
@@ -260,7 +260,8 @@ mod tests {
         let found = wait_for_line(&fake.logs, Stream::Stdout, &port(), LONG, &end).await.expect("ready");
         assert_eq!(found["port"], "5");
         let pattern = port();
-        let mut follower = Follower::open(&fake.logs.stdout, 0, &pattern).expect("open");
+        let mut follower =
+            Follower::begin(fake.logs.open(Stream::Stdout).expect("a log").0, 0, &pattern).expect("open");
         for _ in 0..10 {
             assert!(matches!(follower.step(false).expect("step"), Step::More));
             assert!(follower.line.len() <= MOST_LINE_BYTES);

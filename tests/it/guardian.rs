@@ -5,10 +5,12 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::part_of_machine;
 use regex::Regex;
+use tidewatch::run_dir::RunDir;
 use tidewatch::sample::{Ending, How, Process};
 use tidewatch::target::{
     GuardianProgram, LaunchSpec, Launched, StdinMode, Stream, TargetError, identify, is_same, launch, wait_for_line,
@@ -22,7 +24,10 @@ const LAUNCHER: &str = "TIDEWATCH_TEST_LAUNCHER";
 fn spec(argv: &[&str], folder: &Path) -> LaunchSpec {
     LaunchSpec {
         guardian: GuardianProgram::At(env!("CARGO_BIN_EXE_tidewatch").into()),
-        ..LaunchSpec::new(argv.iter().map(|&word| word.to_owned()).collect(), folder)
+        ..LaunchSpec::new(
+            argv.iter().map(|&word| word.to_owned()).collect(),
+            &Arc::new(RunDir::open(folder).expect("a directory")),
+        )
     }
 }
 
@@ -88,7 +93,7 @@ fn endings_are_told_as_they_were() {
         ("kill -15 $$", How::Signalled(15)),
         ("kill -11 $$", How::Signalled(11)),
     ] {
-        let mut launched = start(script, folder.path());
+        let mut launched = start(script, &folder.path().join(script));
         let ending = ended(&launched);
         assert_eq!((ending.how, ending.expected), (how, false), "{script}: {ending:?}");
         let guardian = launched.guardian();
@@ -115,8 +120,9 @@ fn what_cannot_be_started_is_said_with_a_way_out() {
         (file("orphaned", "#!/no/such/interpreter\n", 0o755), "interpreter"),
         (folder.path().to_str().expect("utf-8").to_owned(), "folder, not a program"),
     ];
-    for (program, phrase) in table {
-        let error = launch(&spec(&[&program], folder.path())).expect_err(&program);
+    for (number, (program, phrase)) in table.into_iter().enumerate() {
+        let run = folder.path().join(number.to_string());
+        let error = launch(&spec(&[&program], &run)).expect_err(&program);
         assert!(matches!(error, TargetError::CannotStart { .. }), "{error}");
         assert!(error.to_string().contains(phrase), "{error}");
     }
@@ -125,7 +131,10 @@ fn what_cannot_be_started_is_said_with_a_way_out() {
     elsewhere.cwd = Some(folder.path().join("missing"));
     let error = launch(&elsewhere).expect_err("no folder");
     assert!(matches!(error, TargetError::WorkingDirectory { .. }), "{error}");
-    let error = launch(&spec(&["true"], Path::new("/proc/no-such-folder"))).expect_err("no logs");
+    let gone = folder.path().join("gone");
+    let asked = spec(&["true"], &gone);
+    std::fs::remove_dir(&gone).expect("removed");
+    let error = launch(&asked).expect_err("no logs");
     assert!(matches!(error, TargetError::Logs { .. }), "{error}");
 }
 
@@ -138,7 +147,7 @@ fn a_target_has_ordinary_signals_its_own_group_and_nothing_of_ours() {
     let root = told(&launched, "me");
     assert_eq!(root, launched.root());
     told(&launched, "over");
-    let text = std::fs::read_to_string(&launched.logs().stdout).expect("log");
+    let text = std::fs::read_to_string(launched.logs().path(Stream::Stdout)).expect("log");
     for row in ["SigBlk:", "SigIgn:"] {
         let mask = text.lines().find_map(|line| line.strip_prefix(row)).expect(row).trim();
         // Signals 32 and 33 are the C library's own, and out of everybody's reach.
@@ -236,8 +245,8 @@ fn a_flood_of_output_never_blocks_and_is_kept_whole() {
     let launched = start("head -c 100000000 /dev/zero; head -c 3000000 /dev/zero >&2; exit 6", folder.path());
     assert_eq!(ended(&launched).how, How::Exited(6));
     let length = |path: &Path| std::fs::metadata(path).expect("log").len();
-    assert_eq!(length(&launched.logs().stdout), 100_000_000);
-    assert_eq!(length(&launched.logs().stderr), 3_000_000);
+    assert_eq!(length(&launched.logs().path(Stream::Stdout)), 100_000_000);
+    assert_eq!(length(&launched.logs().path(Stream::Stderr)), 3_000_000);
 }
 
 #[test]
@@ -252,7 +261,7 @@ fn standard_input_is_passed_through_and_its_end_too() {
     stdin.write_all(b"{\"id\":1}\n").expect("write");
     drop(stdin);
     assert_eq!(ended(&launched).how, How::Exited(0));
-    assert_eq!(std::fs::read_to_string(&launched.logs().stdout).expect("log"), "{\"id\":1}\n");
+    assert_eq!(std::fs::read_to_string(launched.logs().path(Stream::Stdout)).expect("log"), "{\"id\":1}\n");
 }
 
 #[test]

@@ -24,6 +24,7 @@
 //! - `hostile`: text, files and numbers that were made to do harm
 //! - `watching`: attach and run, with what the target counts itself
 //! - `presets`: quick, thorough and bounded runs
+//! - `run_dir`: nothing that is not ours is written or removed, and no answer is lost
 //! - `reports`: reports made again are the same, and valid
 //! - `made_up_curves`: the judge on generated curves whose truth is known
 //! - `tidy`: the import table and the docs hold what they promise
@@ -63,6 +64,7 @@ mod made_up_curves;
 mod orchestrator;
 mod presets;
 mod reports;
+mod run_dir;
 mod servers;
 mod signals;
 mod states;

@@ -7,23 +7,24 @@ use std::path::{Path, PathBuf};
 use crate::support::{root, tidewatch, told};
 
 /// Who may use whom inside the crate. `cli` may use everything; nothing uses `cli`.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     ("units", &[]),
     ("exit", &[]),
     ("statistics", &[]),
     ("redact", &[]),
     ("input", &[]),
+    ("run_dir", &[]),
     ("sample", &["units"]),
     ("procfs", &[]),
-    ("target", &["procfs", "sample", "units"]),
-    ("probe", &["procfs", "sample", "units"]),
-    ("recording", &["input", "redact", "sample", "units"]),
+    ("target", &["procfs", "run_dir", "sample", "units"]),
+    ("probe", &["procfs", "run_dir", "sample", "units"]),
+    ("recording", &["input", "redact", "run_dir", "sample", "units"]),
     ("scenario", &["input", "redact", "sample", "target", "units"]),
-    ("session", &["target", "probe", "scenario", "recording", "redact", "growth", "sample", "units"]),
+    ("session", &["run_dir", "target", "probe", "scenario", "recording", "redact", "growth", "sample", "units"]),
     ("growth", &["sample", "statistics", "units"]),
     ("attribution", &["sample", "recording", "growth", "statistics", "units"]),
     ("gate", &["growth", "attribution", "sample", "exit", "units"]),
-    ("report", &["gate", "attribution", "growth", "recording", "sample", "exit", "units"]),
+    ("report", &["run_dir", "gate", "attribution", "growth", "recording", "sample", "exit", "units"]),
     ("demo", &[]),
 ];
 

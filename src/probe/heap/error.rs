@@ -60,6 +60,14 @@ pub enum HeapError {
         /// The folder of the run.
         folder: PathBuf,
     },
+    /// There is no directory that nobody else could replace the sampler in.
+    #[error(
+        "there is no safe place for the heap sampler: {reasons}; set TMPDIR to a directory that only you can write to"
+    )]
+    NoPlace {
+        /// What is wrong with each place.
+        reasons: String,
+    },
     /// The sampler cannot be written for the loader.
     #[error("cannot write the heap sampler to {path}: {source}; is there room, and may this user write there?", path = path.display())]
     Write {

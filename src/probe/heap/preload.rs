@@ -2,14 +2,13 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::HeapError;
 use super::wire::mix;
+use crate::run_dir::Directory;
 
 /// The library, as build.rs made it. Empty where it does not work.
 static LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libtidewatch_heap.so"));
@@ -24,58 +23,52 @@ pub fn library() -> &'static [u8] {
     LIBRARY
 }
 
-/// Writes the sampler into a folder, and gives the environment that makes a target load it and keep its tables there.
+/// Writes the sampler into a directory, and gives the environment that makes a target load it and keep its tables there.
 /// What is preloaded already stays so. `interval_bytes` is the mean number of bytes between two samples.
 ///
 /// Every descendant of the target that inherits the environment has a table of its own, `heap.PID`.
 ///
 /// # Errors
 ///
-/// The sampler does not work here, cannot be written, or the loader cannot be told of this folder.
+/// The sampler does not work here, cannot be written, or the loader cannot be told of this directory.
 pub fn preload(folder: &Path, interval_bytes: u64) -> Result<Vec<(OsString, OsString)>, HeapError> {
-    preload_before(env::var_os("LD_PRELOAD"), folder, interval_bytes)
+    let unwritable = |source| HeapError::Write { path: folder.to_owned(), source };
+    let folder = folder.canonicalize().map_err(unwritable)?;
+    let directory = Directory::open(&folder).map_err(|error| unwritable(io::Error::other(error)))?;
+    preload_before(env::var_os("LD_PRELOAD"), &directory, &folder, interval_bytes)
 }
 
-/// [`preload`] for a target that is to preload `others` besides, whatever our own environment says.
+/// [`preload`] for a target that is to preload `others` besides, whatever our own environment says, with the library and the
+/// tables in two directories whose paths are absolute.
 ///
 /// # Errors
 ///
 /// As [`preload`].
 pub fn preload_before(
     others: Option<OsString>,
-    folder: &Path,
+    library: &Directory,
+    tables: &Path,
     interval_bytes: u64,
 ) -> Result<Vec<(OsString, OsString)>, HeapError> {
     if !is_supported() {
         return Err(HeapError::Unsupported);
     }
-    let folder = folder.canonicalize().map_err(|source| HeapError::Write { path: folder.to_owned(), source })?;
-    if folder.as_os_str().as_bytes().iter().any(|byte| byte.is_ascii_whitespace() || *byte == b':') {
-        return Err(HeapError::Folder { folder });
+    for folder in [library.path(), tables] {
+        if folder.as_os_str().as_bytes().iter().any(|byte| byte.is_ascii_whitespace() || *byte == b':') {
+            return Err(HeapError::Folder { folder: folder.to_owned() });
+        }
     }
-    let path = folder.join(format!("libtidewatch_heap-{:016x}.so", hash(LIBRARY)));
-    write(&path).map_err(|source| HeapError::Write { path: path.clone(), source })?;
+    let name = format!("libtidewatch_heap-{:016x}.so", hash(LIBRARY));
+    let path = library.path().join(&name);
+    library.install(&name, LIBRARY).map_err(|source| HeapError::Write { path: path.clone(), source })?;
     let mut preload = path.into_os_string();
     if let Some(others) = others.filter(|others| !others.is_empty()) {
         preload.push(":");
         preload.push(others);
     }
-    let mut wish = folder.into_os_string();
+    let mut wish = tables.as_os_str().to_owned();
     wish.push(format!(":{}", interval_bytes.max(1)));
     Ok(vec![("LD_PRELOAD".into(), preload), ("TIDEWATCH_HEAP".into(), wish)])
-}
-
-/// Writes the library beside its place and moves it there, so that nobody loads half of it.
-fn write(path: &Path) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|there| there == LIBRARY) {
-        return Ok(());
-    }
-    let beside: PathBuf = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = File::create(&beside)?;
-    file.set_permissions(Permissions::from_mode(0o755))?;
-    file.write_all(LIBRARY)?;
-    drop(file);
-    fs::rename(&beside, path)
 }
 
 fn hash(bytes: &[u8]) -> u64 {

@@ -10,20 +10,9 @@ mod panel;
 mod pen;
 mod scale;
 
-use std::path::{Path, PathBuf};
-
 use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea, SVGBackend};
 
 pub use data::{ChartData, Fit, Panel, Span, figure, spans};
-
-/// What a picture is stored as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Lines and text.
-    Svg,
-    /// Pixels, twice as many each way as the SVG has units, for sharp screens.
-    Png,
-}
 
 /// A picture that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -31,23 +20,9 @@ pub enum ChartError {
     /// The drawing failed.
     #[error("could not draw the chart: {0}")]
     Draw(String),
-    /// The file could not be written.
-    #[error("could not write the chart {}: {reason}; check the disk and the permissions of the folder", path.display())]
-    Write {
-        /// Which file.
-        path: PathBuf,
-        /// What happened.
-        reason: String,
-    },
-}
-
-/// Draws the picture into a file.
-pub fn draw(path: &Path, format: Format, chart: &ChartData) -> Result<(), ChartError> {
-    match format {
-        Format::Svg => std::fs::write(path, svg(chart)?)
-            .map_err(|error| ChartError::Write { path: path.to_owned(), reason: error.to_string() }),
-        Format::Png => png(path, chart),
-    }
+    /// The pixels could not be packed.
+    #[error("could not encode the chart as PNG: {0}")]
+    Encode(#[from] png::EncodingError),
 }
 
 /// The picture as SVG text.
@@ -58,11 +33,18 @@ pub fn svg(chart: &ChartData) -> Result<String, ChartError> {
     Ok(text)
 }
 
-fn png(path: &Path, chart: &ChartData) -> Result<(), ChartError> {
+/// The picture as a PNG file, twice as many pixels each way as the SVG has units, for sharp screens.
+pub fn png(chart: &ChartData) -> Result<Vec<u8>, ChartError> {
     font::register()?;
-    // Whether the file can be written is asked first: the drawing library does not tell the two failures apart.
-    std::fs::write(path, []).map_err(|error| ChartError::Write { path: path.to_owned(), reason: error.to_string() })?;
-    paint(BitMapBackend::new(path, panel::size(chart, 2)), chart, 2, pen::Baseline::High)
+    let (width, height) = panel::size(chart, 2);
+    let mut pixels = vec![0; width as usize * height as usize * 3];
+    paint(BitMapBackend::with_buffer(&mut pixels, (width, height)), chart, 2, pen::Baseline::High)?;
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header()?.write_image_data(&pixels)?;
+    Ok(file)
 }
 
 fn paint<DB: DrawingBackend>(

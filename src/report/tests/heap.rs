@@ -6,6 +6,7 @@ use crate::attribution::RETAINED;
 use crate::exit::ExitCode;
 use crate::recording::{Mode, Recording};
 use crate::report::Report;
+use crate::run_dir::{ForeignReports, RunDir};
 use crate::sample::{Event, HeapKind, Metric, Plan, Priority, Process, Shape, SubsystemRules};
 
 const ALLOC: (&str, &str, u32) = ("__rust_alloc", "", 0);
@@ -142,7 +143,7 @@ fn an_unknown_program_is_told_by_function_and_its_names_stay_text() {
 #[test]
 fn growth_by_stack_is_written_for_other_programs() {
     let folder = tempfile::tempdir().expect("tempdir");
-    let written = Report::of(held()).write(folder.path()).expect("written");
+    let written = Report::of(held()).write(&RunDir::open(folder.path()).expect("open")).expect("written");
     let files = written.heap.expect("the heap was sampled");
     let folded = std::fs::read_to_string(&files.folded).expect("collapsed stacks");
     let line = folded.lines().find(|line| line.contains("WorkQueue")).expect("the queue");
@@ -151,6 +152,8 @@ fn growth_by_stack_is_written_for_other_programs() {
     assert!((bytes / (1500.0 * 24_500.0) - 1.0).abs() < 0.2, "{bytes}");
     assert_eq!(std::fs::read(&files.pprof).expect("a profile")[..2], [0x1f, 0x8b]);
     assert!(std::fs::read_to_string(&files.svg).expect("a picture").contains("Growth of live heap: orchestrator"));
-    let none = Report::of(super::clean()).write(folder.path()).expect("written");
+    let none = Report::of(super::clean())
+        .write(&RunDir::for_reports(folder.path(), ForeignReports::Keep).expect("ours"))
+        .expect("written");
     assert_eq!(none.heap, None);
 }

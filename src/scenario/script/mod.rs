@@ -65,6 +65,11 @@ pub fn load_with(
     only(script, select)
 }
 
+/// Understands the text of a scenario file that lies at `path`.
+pub fn parse_text(path: &Path, source: &str, vars: &BTreeMap<String, String>) -> Result<Script, ScriptError> {
+    parse(path, source, vars, &|name| std::env::var(name).ok())
+}
+
 fn parse(
     path: &Path,
     source: &str,

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Error, ErrorKind};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -24,8 +24,8 @@ pub(super) fn spawn(start: &Start) -> Result<Process, Failure> {
         .args(arguments)
         .envs(start.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::inherit())
-        .stdout(open_log(&start.stdout)?)
-        .stderr(open_log(&start.stderr)?)
+        .stdout(inherited(start.stdout)?)
+        .stderr(inherited(start.stderr)?)
         .process_group(0);
     if let Some(cwd) = &start.cwd {
         command.current_dir(cwd);
@@ -64,13 +64,14 @@ fn guardian_failed(error: Error) -> Failure {
     Failure::Guardian(error.to_string())
 }
 
-fn open_log(path: &Path) -> Result<OwnedFd, Failure> {
-    File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .map(OwnedFd::from)
-        .map_err(|error| Failure::Log { path: path.to_owned(), errno: error.raw_os_error().unwrap_or(0) })
+/// Takes over a descriptor that tidewatch left open for us; the target has it as a standard one alone.
+fn inherited(number: RawFd) -> Result<OwnedFd, Failure> {
+    // SAFETY: fcntl on a number takes and gives numbers alone.
+    if number <= libc::STDERR_FILENO || unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(Failure::Guardian(format!("descriptor {number} for the target's output is not open")));
+    }
+    // SAFETY: it is open, and nothing else in this process owns it: it came over exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Between fork and exec: dies with the guardian, and has ordinary signals.

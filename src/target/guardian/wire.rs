@@ -25,8 +25,10 @@ pub(crate) struct Start {
     pub argv: Vec<String>,
     pub cwd: Option<PathBuf>,
     pub env: Vec<(String, String)>,
-    pub stdout: PathBuf,
-    pub stderr: PathBuf,
+    /// The descriptor that it inherits as its standard output.
+    pub stdout: i32,
+    /// The same for standard error.
+    pub stderr: i32,
     /// Whether a program that puts itself into the background is still the target.
     #[serde(default)]
     pub follow: bool,
@@ -63,8 +65,6 @@ pub(crate) enum Report {
 pub(crate) enum Failure {
     /// The program: what happened, and what to do.
     Program(String),
-    /// A file for its output.
-    Log { path: PathBuf, errno: i32 },
     /// The guardian itself.
     Guardian(String),
 }
