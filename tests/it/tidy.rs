@@ -184,3 +184,23 @@ fn no_path_of_a_machine_is_in_the_tree() {
         }
     }
 }
+
+#[test]
+fn every_promise_of_the_security_page_has_its_test() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let mut promises = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        // `file::test` or `file::*`, in backticks.
+        for name in row.split('`').skip(1).step_by(2) {
+            let Some((file, test)) = name.split_once("::") else { continue };
+            let path = root().join("tests/it").join(format!("{file}.rs"));
+            let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(
+                test == "*" || source.contains(&format!("fn {test}()")),
+                "docs/security.md names {name}, which is not there"
+            );
+            promises += 1;
+        }
+    }
+    assert!(promises > 20, "{promises} promises were found");
+}
