@@ -48,8 +48,8 @@ impl Activity {
         }
         let watched = matches!(shape, Shape::Watch | Shape::Counted);
         (watched && self.used_cpu == Some(false)).then(|| {
-            "the process used no CPU time during the watch: it was idle or waiting, so this says nothing about growth \
-             under load"
+            "the process used no CPU time during the watch (less than 10 ms): it was idle or waiting, so this says nothing \
+             about growth under load"
                 .to_owned()
         })
     }

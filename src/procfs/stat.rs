@@ -34,6 +34,19 @@ pub(crate) fn start_of(pid: u32) -> Option<u64> {
     parse_stat(&text).filter(|stat| !stat.ended()).map(|stat| stat.start)
 }
 
+/// The folder in which the kernel shows the memory and the files of a process: that of a living thread. When the first thread ends before
+/// others, the folder of the process shows nothing any more.
+pub(crate) fn folder_of(pid: u32) -> String {
+    let first = format!("/proc/{pid}");
+    let stat = |folder: &str| std::fs::read(format!("{folder}/stat")).unwrap_or_default();
+    if !parse_stat(&stat(&first)).is_some_and(|stat| stat.headless()) {
+        return first;
+    }
+    let threads = std::fs::read_dir(format!("{first}/task")).into_iter().flatten().flatten();
+    let mut folders = threads.filter_map(|thread| Some(format!("/proc/{}", thread.file_name().to_str()?)));
+    folders.find(|folder| parse_stat(&stat(folder)).is_some_and(|stat| stat.state != b'Z')).unwrap_or(first)
+}
+
 impl Stat<'_> {
     /// Whether the process has ended: see [`is_over`].
     pub(crate) fn ended(&self) -> bool {

@@ -16,7 +16,8 @@ fn run(out: &Path, words: &[&str]) {
             "--",
             "sh",
             "-c",
-            "for n in 1 2 3 4 5 6 7 8; do sleep 0.2; done",
+            // It works a little, so that it is not called idle.
+            "for n in 1 2 3 4 5 6 7 8; do sleep 0.2; i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; done",
         ]),
     );
     assert_eq!(told.code, Some(0), "{told}");

@@ -76,7 +76,25 @@ fn a_process_whose_first_thread_ended_is_watched_with_its_memory() {
     let exact = |record: &serde_json::Value| record["memory"]["private"].as_u64();
     assert!(records.iter().filter_map(exact).all(|private| private > 0));
     assert!(records.iter().any(|record| exact(record).is_some()), "{told}");
+    heap_of_a_process_whose_first_thread_ended(&mut target);
 }
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+fn heap_of_a_process_whose_first_thread_ended(target: &mut Running) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let told = told(attach(target.pid(), folder.path(), "3s").arg("--heap"));
+    let records = self::records(&folder.path().join("run"));
+    assert!(records.iter().any(|record| record["event"] == "heap-begins"), "{told}");
+    let live = records
+        .iter()
+        .filter(|record| record["kind"] == "heap")
+        .filter(|record| record["live"].as_array().is_some_and(|live| !live.is_empty()));
+    assert!(live.count() > 0, "looks at the heap find something: {told}");
+    assert!(target.runs(), "{told}");
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+fn heap_of_a_process_whose_first_thread_ended(_: &mut Running) {}
 
 /// What puts itself into the background, each in its own way.
 const DAEMONS: [&str; 3] = [

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::procfs::stat::{folder_of, parse_stat};
 use crate::sample::Process;
 
 /// What the kernel puts behind the path of a file that has lost its name.
@@ -152,7 +153,7 @@ pub(super) fn is_mapped(process: Process, addresses: &Range<u64>, table: &Path) 
 
 /// The folder of a process.
 pub(super) fn proc(pid: u32) -> PathBuf {
-    PathBuf::from(format!("/proc/{pid}"))
+    PathBuf::from(folder_of(pid))
 }
 
 /// The mappings of a process, and of no other.
@@ -167,13 +168,10 @@ pub(super) fn read(process: Process) -> io::Result<Vec<u8>> {
     }
 }
 
-/// When the process with this pid started: the field of `stat` that makes its identity.
+/// When the process with this pid started: the field of `stat` that makes its identity. One that has ended has it too.
 pub(super) fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read(proc(pid).join("stat")).ok()?;
-    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    let fields = std::str::from_utf8(stat.get(after_name..)?).ok()?;
-    // Fields are numbered from 1 in proc(5); the third is the first behind the name.
-    fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&stat).map(|stat| stat.start)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub enum Seccomp {
     #[default]
     Refuse,
     /// The filter is known to allow `memfd_create`, `openat`, `read`, `pread64`, `fstat`, `mmap`, `mprotect`, `munmap`, `madvise`,
-    /// `ftruncate`, `fallocate`, `getrlimit` and `close`.
+    /// `ftruncate`, `fallocate`, `getrlimit`, `ppoll`, `rt_sigreturn` and `close`.
     Allow,
 }
 

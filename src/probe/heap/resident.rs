@@ -6,6 +6,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use crate::procfs::stat::folder_of;
+
 /// Larger mappings are not looked through: that would hold the target's map of its memory for too long.
 const MOST_BYTES: u64 = 1 << 30;
 /// Bytes of the file that are read at once: the words of 16 MiB.
@@ -23,7 +25,7 @@ pub struct Pages {
 impl Pages {
     /// Those of a process.
     pub fn of(pid: u32) -> Self {
-        Self { file: File::open(format!("/proc/{pid}/pagemap")).ok() }
+        Self { file: File::open(format!("{}/pagemap", folder_of(pid))).ok() }
     }
 
     /// How much of a mapping takes memory, in bytes; `None` where that is not known.

@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-use crate::procfs::stat::parse_stat;
-pub(in super::super) use crate::procfs::stat::start_of;
+pub(in super::super) use crate::procfs::stat::{folder_of, start_of};
 use crate::sample::Process;
 
 /// A process whose memory this process may read and write.
@@ -104,19 +103,6 @@ impl Target {
         let entries = fs::read_dir(format!("/proc/{}/task", self.process.pid)).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
-}
-
-/// Where the kernel shows the memory and the files of a process. They are those of its threads, and go from the place of the first
-/// when that one ends, even if others run on.
-pub(in super::super) fn folder_of(pid: u32) -> String {
-    let first = format!("/proc/{pid}");
-    let stat = |folder: &str| fs::read(format!("{folder}/stat")).unwrap_or_default();
-    if !parse_stat(&stat(&first)).is_some_and(|stat| stat.headless()) {
-        return first;
-    }
-    let threads = fs::read_dir(format!("{first}/task")).into_iter().flatten().flatten();
-    let mut folders = threads.filter_map(|thread| thread.path().to_str().map(str::to_owned));
-    folders.find(|folder| parse_stat(&stat(folder)).is_some_and(|stat| stat.state != b'Z')).unwrap_or(first)
 }
 
 /// `/proc/PID/status`.
