@@ -72,7 +72,7 @@ impl Inject {
             How::Kill => watch.signal(Signal::KILL),
             How::HangUp => watch.signal(Signal::HUP),
             How::Stop => {
-                watch.signal(*random.one(&[Signal::TSTP, Signal::STOP]))?;
+                watch.signal(random.one(&[Signal::TSTP, Signal::STOP]))?;
                 std::thread::sleep(random.time(Duration::from_millis(60)));
                 if random.below(2) == 0 {
                     watch.signal(Signal::KILL)?;

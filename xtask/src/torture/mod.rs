@@ -1,9 +1,15 @@
 //! Attacks on tidewatch and on what it watches: signals, full disks, hostile text, secrets. Each case must hold.
 
+mod canaries;
 mod context;
+mod cycles;
+mod full_disk;
 mod inject;
+mod names;
+mod outputs;
 mod processes;
 mod signals;
+mod targets;
 
 use std::time::{Duration, Instant};
 
@@ -37,11 +43,15 @@ trait Attack {
 
 type Start = fn() -> Box<dyn Attack>;
 
-const ATTACKS: [(&str, Start); 4] = [
+const ATTACKS: [(&str, Start); 8] = [
     ("inject-kill", || Box::new(inject::Inject::new(inject::How::Kill))),
     ("inject-hup", || Box::new(inject::Inject::new(inject::How::HangUp))),
     ("inject-stop", || Box::new(inject::Inject::new(inject::How::Stop))),
     ("signals", || Box::new(signals::Signals::default())),
+    ("attach-cycles", || Box::new(cycles::Cycles::default())),
+    ("names", || Box::new(names::Names)),
+    ("full-disk", || Box::new(full_disk::FullDisk)),
+    ("canaries", || Box::new(canaries::Canaries)),
 ];
 
 /// What the words of the command ask for.

@@ -38,7 +38,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Servers end their own children at SIGTERM. It may have ended by itself.
+        if self.ended().is_ok_and(|status| status.is_none()) {
+            let _ = self.signal(Signal::TERM);
+        }
+        let _ = self.wait(Duration::from_secs(2));
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

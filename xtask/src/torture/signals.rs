@@ -72,7 +72,7 @@ impl Attack for Signals {
         let mut watch = Running::start(&mut self.command(context, folder.path(), random)?)?;
         std::thread::sleep(random.time(Duration::from_millis(1500)));
         let signals = [Signal::HUP, Signal::INT, Signal::TERM, Signal::QUIT, Signal::KILL, Signal::TSTP];
-        let mut signal = *random.one(&signals);
+        let mut signal = random.one(&signals);
         if signal == Signal::TSTP {
             watch.signal(signal)?;
             std::thread::sleep(random.time(Duration::from_millis(200)));
