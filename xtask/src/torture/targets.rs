@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -198,6 +198,13 @@ fn java(context: &Context) -> Result<Vec<Target>> {
     printing(context, "java", "java", &["-cp", &classes.to_string_lossy(), "Server", "--no-leak"], "/page")
 }
 
+/// A load that leaves the processor to those who are measured.
+fn load(program: &str) -> Command {
+    let mut command = quiet(Path::new("nice"));
+    command.args(["-n", "19", program]);
+    command
+}
+
 fn redis(context: &Context) -> Result<Vec<Target>> {
     let port = free_port()?;
     let text = port.to_string();
@@ -205,7 +212,7 @@ fn redis(context: &Context) -> Result<Vec<Target>> {
     command.args(["--port", &text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]);
     let server = Running::start(command.arg(context.path("")))?;
     wait_for_port(port)?;
-    let mut load = quiet(Path::new("redis-benchmark"));
+    let mut load = load("redis-benchmark");
     load.args(["-p", &text, "-c", "10", "-n", "1000000000", "-t", "set,get", "-r", "10000"]);
     let load = Running::start(&mut load)?;
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -239,7 +246,7 @@ fn nginx(context: &Context) -> Result<Vec<Target>> {
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", master.pid()))?;
     let worker = children.split_whitespace().next().and_then(|pid| pid.parse().ok()).context("no worker of nginx")?;
     let url = format!("http://127.0.0.1:{port}/page.txt");
-    let load = Running::start(quiet(Path::new("wrk")).args(["-t1", "-c4", "-d100000s", &url]))?;
+    let load = Running::start(load("wrk").args(["-t1", "-c4", "-d100000s", &url]))?;
     let (pid, master, load) = (master.pid(), shared(master), shared(load));
     Ok(vec![
         Target::new("nginx master", pid, vec![master.clone()], Some(page(port, "/page.txt"))),
