@@ -60,6 +60,11 @@ impl Attack for Cycles {
     }
 
     fn gaps(&self) -> Vec<(String, Duration)> {
-        self.targets.iter().map(|(target, worst)| (target.name.to_owned(), *worst)).collect()
+        // A target that is never asked has no gap.
+        self.targets
+            .iter()
+            .filter(|(_, worst)| !worst.is_zero())
+            .map(|(target, worst)| (target.name.to_owned(), *worst))
+            .collect()
     }
 }
