@@ -19,6 +19,7 @@
 //! - `kill_nine`: tidewatch itself is killed at random moments
 //! - `commands`: the smaller commands
 //! - `judge`: curves that other programs recorded
+//! - `nobody`: a user without rights meets what belongs to others
 //! - `bad_input`: wrong words, wrong files, targets that misbehave
 //! - `canary`: values of the environment leak into no output
 //! - `hostile`: text, files and numbers that were made to do harm
@@ -61,6 +62,7 @@ mod judge;
 mod kill_nine;
 mod left_behind;
 mod made_up_curves;
+mod nobody;
 mod orchestrator;
 mod presets;
 mod reports;

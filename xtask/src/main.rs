@@ -9,6 +9,7 @@ mod runs;
 mod soak;
 mod test;
 mod time_to_verdict;
+mod torture;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -28,6 +29,9 @@ cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 5
 cargo xtask corpus DIR      judge the labelled curves of DIR/MANIFEST.json: forbidden verdicts, growth missed, coverage
 cargo xtask fuzz            feed damaged inputs to everything that reads untrusted bytes: --minutes N of each target [1],
                             --target recording|scenario|template|judge|metrics|image|maps, --seed N
+cargo xtask torture         attack tidewatch and what it watches; fails unless everything holds: --minutes N [20], --seed N,
+                            --only inject-kill|inject-hup|inject-stop|signals|..,
+                            --times N of each attack, --case N
 cargo xtask overhead        what the allocation sampler costs, as a table; fails past the goals (needs valgrind)
 cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask help            this text";
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         ["time-to-verdict", words @ ..] => time_to_verdict::run(words),
         ["false-alarms", words @ ..] => false_alarms::run(words),
         ["fuzz", words @ ..] => fuzz::run(words),
+        ["torture", words @ ..] => torture::run(words),
         ["needs"] => needs::meet(needs::Set::Tests),
         ["needs", "soak"] => needs::meet(needs::Set::Soak),
         ["corpus", folder] => corpus::run(folder),

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::cargo;
 use crate::needs::{self, Set};
+use crate::torture;
 
 /// Installs what is needed, then runs format, lints, docs and tests. One profile builds them all.
 pub fn run() -> Result<()> {
@@ -12,5 +13,6 @@ pub fn run() -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     // This builds the fixtures' binaries too, beside the tests that start them.
     cargo(&["test", "--workspace"])?;
+    torture::run(&["--minutes", "2", "--seed", "1"])?;
     cargo(&["doc", "--workspace", "--no-deps", "--config", "build.rustdocflags=[\"-D\",\"warnings\"]"])
 }
