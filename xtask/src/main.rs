@@ -3,6 +3,7 @@
 mod corpus;
 mod false_alarms;
 mod fuzz;
+mod mutants;
 mod needs;
 mod overhead;
 mod runs;
@@ -28,6 +29,8 @@ cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 5
 cargo xtask corpus DIR      judge the labelled curves of DIR/MANIFEST.json: forbidden verdicts, growth missed, coverage
 cargo xtask fuzz            feed damaged inputs to everything that reads untrusted bytes: --minutes N of each target [1],
                             --target recording|scenario|template|judge|metrics|image|maps, --seed N
+cargo xtask mutants         mutants of the modules that judge, redact and write files: lists those that no unit test notices,
+                            fails if there is one; --module NAME, --shard K/N, --minutes N, --in-diff BASE
 cargo xtask overhead        what the allocation sampler costs, as a table; fails past the goals (needs valgrind)
 cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask help            this text";
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         ["time-to-verdict", words @ ..] => time_to_verdict::run(words),
         ["false-alarms", words @ ..] => false_alarms::run(words),
         ["fuzz", words @ ..] => fuzz::run(words),
+        ["mutants", words @ ..] => mutants::run(words),
         ["needs"] => needs::meet(needs::Set::Tests),
         ["needs", "soak"] => needs::meet(needs::Set::Soak),
         ["corpus", folder] => corpus::run(folder),
