@@ -18,26 +18,15 @@ struct Module {
 }
 
 const LIBRARY: &[&str] = &["--lib"];
-const HOOK: &[&str] = &["--example", "heap_hook"];
 
-/// In the order in which they are run.
-const MODULES: [Module; 7] = [
+/// In the order in which they are run. The hook is missing: cargo-mutants finds no sources of an example target.
+const MODULES: [Module; 6] = [
     Module { name: "run_dir", files: &["src/run_dir/**/*.rs"], tests: LIBRARY },
     Module { name: "redact", files: &["src/redact/**/*.rs"], tests: LIBRARY },
     Module { name: "gate", files: &["src/gate/**/*.rs"], tests: LIBRARY },
     Module { name: "statistics", files: &["src/statistics/**/*.rs"], tests: LIBRARY },
     Module { name: "growth", files: &["src/growth/**/*.rs"], tests: LIBRARY },
     Module { name: "attribution", files: &["src/attribution/**/*.rs"], tests: LIBRARY },
-    Module {
-        name: "hook",
-        files: &[
-            "src/heap_hook/table.rs",
-            "src/heap_hook/wire.rs",
-            "src/heap_hook/sampling.rs",
-            "src/heap_hook/unwind/**/*.rs",
-        ],
-        tests: HOOK,
-    },
 ];
 
 struct Request<'a> {
