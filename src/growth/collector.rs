@@ -247,4 +247,25 @@ mod tests {
             assert_eq!(Collector::of(&plan(before_settle), &records), expected);
         }
     }
+
+    #[test]
+    fn three_collections_are_enough_and_two_are_not() {
+        let withheld = |teeth: usize| {
+            let values = [1.0, 9.0].repeat(teeth).into_iter().chain([1.0]).enumerate();
+            let point = |(n, value): (usize, f64)| Point {
+                t: n as f64,
+                x: n as f64,
+                value: value * MIB,
+                cycle: 1,
+                phase: None,
+            };
+            let curve = Curve { metric: Metric::Private, axis: Axis::Operations, points: values.map(point).collect() };
+            Withheld::of(&curve, Verdict::Unbounded, Collector::Unforced, 1)
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(|teeth| withheld(teeth).is_some()), [true, true, true, false, false]);
+        assert_eq!(
+            [0, 1, 2].map(|teeth| withheld(teeth).and_then(|held| held.more_cycles(10))),
+            [None, Some(20), Some(5)]
+        );
+    }
 }

@@ -211,4 +211,11 @@ mod tests {
         assert_eq!(tail(&[], &[], 0, &MEMORY), Err(Unrest::TooShort));
         assert_eq!(asked(4, &MEMORY, |_| 1.0), Err(Unrest::TooShort));
     }
+
+    #[test]
+    fn tail_must_be_as_long_as_its_last_two_steps_ask_for() {
+        let steps = |i: f64| 450_000.0 * f64::from(u8::from(i >= 5.0) + u8::from(i >= 10.0));
+        assert_eq!(asked(20, &MEMORY, steps), Err(Unrest::RecentStep(16_500.0)));
+        assert_eq!(asked(22, &MEMORY, steps).map(|rest| rest.length), Ok(16_500.0), "exactly as long is enough");
+    }
 }

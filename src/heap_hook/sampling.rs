@@ -228,4 +228,29 @@ mod tests {
         assert_eq!(next_level(5, 1, 100 * SECOND), 0, "a quiet time undoes every doubling");
         assert_eq!(next_level(0, 1, 100 * SECOND), 0);
     }
+
+    #[test]
+    fn draws_have_the_mean_of_their_interval() {
+        const DRAWS: u64 = 20_000;
+        let words: Vec<u64> = vec![0; crate::wire::TABLE_BYTES / 8 + 512];
+        let begin = (words.leak().as_ptr() as usize + 4095) & !4095;
+        // SAFETY: the words are zeros, never freed, and enough beyond the next border of a page.
+        let table = unsafe { Table::at(begin) };
+        let word = |value: u64| AtomicU64::new(value);
+        let local = Local { left: word(0), random: word(7), level: word(0), busy: word(0) };
+        for level in [MAX_LEVEL - 1, MAX_LEVEL, MAX_LEVEL + 5] {
+            table.header().level.store(level, Ordering::Relaxed);
+            let sum: u64 = (0..DRAWS)
+                .map(|_| {
+                    draw(&local, &table);
+                    local.left.load(Ordering::Relaxed)
+                })
+                .sum();
+            let expected = (state::interval() << level.min(MAX_LEVEL)) as f64;
+            // Five standard errors of the mean.
+            let error = (sum as f64 / DRAWS as f64 / expected - 1.0).abs();
+            assert!(error < 5.0 / (DRAWS as f64).sqrt(), "{level}: off by {error}");
+            assert_eq!(local.level.load(Ordering::Relaxed) & MAX_LEVEL_BITS, level.min(MAX_LEVEL));
+        }
+    }
 }

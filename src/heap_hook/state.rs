@@ -301,4 +301,20 @@ mod tests {
         assert_eq!(write_path(&mut path, b"/run", 4071, b".new"), Some(c"/run/heap.4071.new"));
         assert_eq!(write_path(&mut path, &[b'a'; PATH], 1, b""), None);
     }
+
+    #[test]
+    fn numbers_are_decimal_digits_that_fit() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("90", Some(90)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("1:", None),
+            ("/1", None),
+            ("", None),
+        ] {
+            assert_eq!(number(text.as_bytes()), expected, "{text}");
+        }
+        assert!(wish(b"/a:1099511627776").is_some() && wish(b"/a:1099511627777").is_none());
+    }
 }

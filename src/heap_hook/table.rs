@@ -290,4 +290,27 @@ mod tests {
         assert_eq!(table.header().dropped_stacks.load(Ordering::Relaxed), dropped);
         assert!(table.header().pool_used.load(Ordering::Relaxed) <= POOL as u64);
     }
+
+    #[test]
+    fn filter_and_counters_follow_the_records() {
+        let table = table();
+        let address = 0x7abc_de10;
+        let figures = |stack: u32| {
+            let freed = [&table.header().freed, &table.stacks()[stack as usize].freed];
+            (
+                filter(address).map(|place| place.load(Ordering::Relaxed)),
+                freed.map(|count| count.load(Ordering::Relaxed)),
+            )
+        };
+        let stack = table.stack(&[7, 8], Kind::Block);
+        table.insert(address, record(5, stack));
+        table.insert(address, record(6, stack));
+        assert_eq!(figures(stack), (Some(1), [0, 0]), "the free that was missed is counted out");
+        let taken = table.remove(address).expect("recorded");
+        assert_eq!(figures(stack), (Some(0), [1, 1]));
+        table.restore(address, taken);
+        assert_eq!(figures(stack), (Some(1), [0, 0]));
+        assert_eq!(table.header().missed_frees.load(Ordering::Relaxed), 1);
+        assert_eq!(table.remove(address), Some(record(6, stack)));
+    }
 }

@@ -196,3 +196,24 @@ pub const fn mix(word: u64) -> u64 {
     let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ (word >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_facts_come_back_and_belong_to_their_block() {
+        for (stack, level, kind) in [(0, 0, Kind::Block), (NO_STACK, 12, Kind::Mapping), (16_383, 63, Kind::Block)] {
+            let facts = Facts { stack, level, kind };
+            let word = pack(0x7000_0010, 48, facts);
+            assert_eq!(unpack(word, 0x7000_0010, 48), Some(facts));
+            assert_eq!(unpack(word, 0x7000_0020, 48), None);
+            assert_eq!(unpack(word, 0x7000_0010, 49), None);
+            assert!((0..48).all(|bit| unpack(word ^ 1 << bit, 0x7000_0010, 48).is_none()));
+        }
+        for (begin, frames, kind) in [(0, 1, Kind::Mapping), (262_143, 64, Kind::Block)] {
+            assert_eq!(placed(place(begin as u64, frames as u64, kind)), Some((begin, frames, kind)));
+        }
+        assert_eq!(placed(0), None);
+    }
+}

@@ -218,3 +218,15 @@ fn a_directory_for_lending_can_be_entered_and_not_listed() {
     drop(lending);
     assert!(!path.exists());
 }
+
+#[test]
+fn empty_impostor_of_a_private_directory_is_not_removed() {
+    let folder = folder();
+    let run = begin(&folder.path().join("run")).expect("new");
+    let ours = PrivateDir::in_run_dir(&run, "heap-").expect("made");
+    let impostor = ours.path().to_owned();
+    fs::rename(&impostor, folder.path().join("moved")).expect("moved");
+    fs::create_dir(&impostor).expect("an impostor");
+    drop(ours);
+    assert!(impostor.is_dir());
+}

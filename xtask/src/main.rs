@@ -3,6 +3,7 @@
 mod corpus;
 mod false_alarms;
 mod fuzz;
+mod mutants;
 mod needs;
 mod overhead;
 mod runs;
@@ -32,6 +33,8 @@ cargo xtask fuzz            feed damaged inputs to everything that reads untrust
 cargo xtask torture         attack tidewatch and what it watches; fails unless everything holds: --minutes N [20], --seed N,
                             --only inject-kill|inject-hup|inject-stop|signals|..,
                             --times N of each attack, --case N
+cargo xtask mutants         mutants of the modules that judge, redact and write files: lists those that no unit test notices,
+                            fails if there is one; --module NAME, --shard K/N, --minutes N, --in-diff BASE
 cargo xtask overhead        what the allocation sampler costs, as a table; fails past the goals (needs valgrind)
 cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask help            this text";
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         ["false-alarms", words @ ..] => false_alarms::run(words),
         ["fuzz", words @ ..] => fuzz::run(words),
         ["torture", words @ ..] => torture::run(words),
+        ["mutants", words @ ..] => mutants::run(words),
         ["needs"] => needs::meet(needs::Set::Tests),
         ["needs", "soak"] => needs::meet(needs::Set::Soak),
         ["corpus", folder] => corpus::run(folder),

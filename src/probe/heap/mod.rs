@@ -69,7 +69,7 @@ enum Place {
     /// It has the name.
     Path,
     /// The process has mapped it.
-    Mapping { inode: u64 },
+    Mapping { pid: u32, inode: u64 },
 }
 
 impl HeapTable {
@@ -91,7 +91,7 @@ impl HeapTable {
     fn of_process(file: File, pid: u32) -> Result<Self, HeapError> {
         let path = PathBuf::from(format!("/proc/{pid}/maps"));
         let inode = file.metadata().map_err(|source| HeapError::Read { path: path.clone(), source })?.ino();
-        Self::of(file, &path, Place::Mapping { inode })
+        Self::of(file, &path, Place::Mapping { pid, inode })
     }
 
     fn of(file: File, path: &Path, place: Place) -> Result<Self, HeapError> {
@@ -146,10 +146,10 @@ impl HeapTable {
 
     /// Whether this is still the table of its path. A process that executes another program begins a new one.
     pub fn is_current(&self) -> bool {
-        if let Place::Mapping { inode } = self.place {
+        if let Place::Mapping { pid, inode } = self.place {
             // A line is addresses, rights, offset, device, inode and name.
             let inode = inode.to_string();
-            let maps = fs::read(&self.path).unwrap_or_default();
+            let maps = fs::read(maps::proc(pid).join("maps")).unwrap_or_default();
             let maps = String::from_utf8_lossy(&maps);
             return maps.lines().any(|line| line.split(' ').nth(4) == Some(&inode) && line.contains("tidewatch_table"));
         }

@@ -245,3 +245,65 @@ fn is_frame(bytes: &[u8]) -> bool {
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
     bytes.chunks_exact(8).map(|word| number::<8>(word, 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODE: u64 = 0x1000;
+    const STUB: u64 = 0x9999;
+
+    fn places(bytes: &[u8], length: u64) -> Places {
+        Places { forbidden: vec![(CODE..CODE + length, bytes.to_vec())], restorer: Some(STUB), ..Places::default() }
+    }
+
+    #[test]
+    fn return_address_follows_a_call_of_any_form() {
+        let cases: [(&[u8], bool); 9] = [
+            (&[0xe8, 0, 0, 0, 0], true),
+            (&[0xff, 0xd0], true),
+            (&[0xff, 0x55, 0x08], true),
+            (&[0xff, 0x54, 0x24, 0x08], true),
+            (&[0xff, 0x15, 0, 0, 0, 0], true),
+            (&[0xff, 0x94, 0x24, 0, 0, 0, 0], true),
+            (&[0xff, 0xe0], false),
+            (&[0xff, 0x75, 0x08], false),
+            (&[0x90], false),
+        ];
+        for (form, expected) in cases {
+            let mut bytes = vec![0x90; 8];
+            bytes.extend(form);
+            let after = CODE + bytes.len() as u64;
+            bytes.extend([0x90; 8]);
+            let places = places(&bytes, bytes.len() as u64);
+            assert_eq!(places.is_return(after), expected, "{form:x?}");
+            assert!(!places.is_return(after + 0x1000), "outside of the code");
+        }
+        assert!(places(&[], 16).is_return(CODE + 8), "code that could not be read may hold a call");
+        assert!(!places(&[], 16).is_return(CODE + 16));
+    }
+
+    #[test]
+    fn frame_of_a_signal_is_found_by_all_of_its_fields() {
+        let frame = |flags: u64, link: u64, interrupted: u64, segment: u64, beyond: u64| {
+            let mut words = vec![0_u64; 64];
+            (words[4], words[5], words[6]) = (STUB, flags, link);
+            (words[4 + 22], words[4 + 24], words[60]) = (interrupted, segment, beyond);
+            words.into_iter().flat_map(u64::to_le_bytes).collect::<Vec<u8>>()
+        };
+        let code = [0xe8, 0, 0, 0, 0, 0x90, 0x90, 0x90];
+        let places = places(&code, 8);
+        for (stack, expected) in [
+            (frame(7, 0, CODE + 1, USER_CODE, 0), true),
+            (frame(7, 0, 0x5000, USER_CODE, CODE + 5), true),
+            (frame(7, 0, 0x5000, USER_CODE, 0), false),
+            (frame(16, 0, CODE + 1, USER_CODE, 0), false),
+            (frame(7, 1, CODE + 1, USER_CODE, 0), false),
+            (frame(7, 0, CODE + 1, 0x23, 0), false),
+        ] {
+            assert_eq!(places.is_inside_signal(&stack), expected);
+        }
+        let unknown = Places { restorer: None, ..places };
+        assert!(!unknown.is_inside_signal(&frame(7, 0, CODE + 1, USER_CODE, 0)));
+    }
+}

@@ -271,7 +271,11 @@ impl Stopped {
 
     /// With what it goes on when it puts itself back: what the kernel does at the end of a stop is done beforehand.
     fn original(&self, target: &Target) -> Original<'_> {
-        Original { registers: again(&self.saved, target), mask: self.mask, extended: &self.extended }
+        Original {
+            registers: again(&self.saved, |after| restarted(target, after)),
+            mask: self.mask,
+            extended: &self.extended,
+        }
     }
 
     /// Makes a system call. The result is negative for an error.
@@ -505,7 +509,7 @@ const AGAIN: [i64; 3] = [-512, -513, -514];
 const GO_ON: i64 = -516;
 
 /// Registers that make an interrupted system call again: what the kernel makes of `saved` when a stop ends, but that a wait begins anew.
-fn again(saved: &Registers, target: &Target) -> Registers {
+fn again(saved: &Registers, restarted: impl FnOnce(u64) -> Option<u64>) -> Registers {
     let mut registers = *saved;
     if saved.orig_rax.cast_signed() < 0 {
         return registers;
@@ -513,7 +517,7 @@ fn again(saved: &Registers, target: &Target) -> Registers {
     let result = saved.rax.cast_signed();
     if AGAIN.contains(&result) || result == GO_ON || saved.rax == EINTR {
         let number = match saved.orig_rax {
-            number if number == libc::SYS_restart_syscall as u64 => restarted(target, saved.rip),
+            number if number == libc::SYS_restart_syscall as u64 => restarted(saved.rip),
             number => Some(number),
         };
         match number {
@@ -536,5 +540,44 @@ fn restarted(target: &Target, after: u64) -> Option<u64> {
     match code.as_slice() {
         [MOVE, a, b, c, d, 0x0f, 0x05] => Some(u32::from_le_bytes([*a, *b, *c, *d]).into()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stopped(call: i64, result: i64) -> Registers {
+        // SAFETY: registers are numbers, for which zero is a value.
+        let zero: Registers = unsafe { std::mem::zeroed() };
+        Registers { rip: 0x1002, rax: result.cast_unsigned(), orig_rax: call.cast_unsigned(), ..zero }
+    }
+
+    fn shown(registers: &Registers) -> (u64, i64, i64) {
+        (registers.rip, registers.rax.cast_signed(), registers.orig_rax.cast_signed())
+    }
+
+    #[test]
+    fn only_a_call_that_ended_with_eintr_is_made_again() {
+        assert_eq!(made_again(&stopped(7, -4)).as_ref().map(shown), Some((0x1000, 7, -1)));
+        assert_eq!(made_again(&stopped(0, -4)).as_ref().map(shown), Some((0x1000, 0, -1)));
+        for (call, result) in [(-1, -4), (7, -512), (7, 0), (7, 4)] {
+            assert!(made_again(&stopped(call, result)).is_none(), "{call} {result}");
+        }
+    }
+
+    #[test]
+    fn interrupted_calls_are_repeated_as_the_kernel_does() {
+        let unused = |_| -> Option<u64> { None };
+        for result in [-4, -512, -513, -514, -516] {
+            assert_eq!(shown(&again(&stopped(7, result), unused)), (0x1000, 7, -1), "{result}");
+        }
+        for result in [0, 5, -11, -515] {
+            assert_eq!(shown(&again(&stopped(7, result), unused)), (0x1002, result, -1), "{result}");
+        }
+        assert_eq!(shown(&again(&stopped(-1, -512), unused)), (0x1002, -512, -1), "it computes");
+        let restart = libc::SYS_restart_syscall;
+        assert_eq!(shown(&again(&stopped(restart, -516), |at| (at == 0x1002).then_some(202))), (0x1000, 202, -1));
+        assert_eq!(shown(&again(&stopped(restart, -516), |_| None)), (0x1002, -4, -1));
     }
 }

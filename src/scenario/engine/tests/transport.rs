@@ -139,3 +139,26 @@ async fn an_address_with_nobody_is_said_clearly() {
     assert!(reason.contains("cannot be reached") && reason.contains(&port.to_string()), "{reason}");
     assert_eq!(tally.unexpected["connection refused"], tally.tried());
 }
+
+#[tokio::test]
+async fn request_whose_answer_broke_off_is_not_sent_again() {
+    use std::sync::atomic::AtomicUsize;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let served = Arc::new(AtomicUsize::new(0));
+    let (port, _server) = plain_server(move |mut stream| {
+        let served = Arc::clone(&served);
+        async move {
+            let mut bytes = [0; 4096];
+            while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {
+                if served.fetch_add(1, Relaxed) == 1 {
+                    let _ = stream.write_all(b"HTTP/1.1 2").await;
+                    return;
+                }
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            }
+        }
+    })
+    .await;
+    let (_, tally) = run_alone(&scenario(flood(http("GET", "http://127.0.0.1:{{ port }}/"))), port).await;
+    assert_eq!(tally.unexpected.len(), 1, "{tally:?}");
+}
