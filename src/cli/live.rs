@@ -32,7 +32,8 @@ impl Request {
             Errand::Watch(watch) => &watch.plan,
         };
         let gated = plan.scenarios.iter().map(|one| (one.name.clone(), gated(plan, &one.thresholds))).collect();
-        Self { mode, run_dir, interval: recorded.interval, errand, gated, inconclusive: recorded.inconclusive.into() }
+        let (interval, budget) = (recorded.interval, recorded.budget / 100.0);
+        Self { mode, run_dir, interval, budget, errand, gated, inconclusive: recorded.inconclusive.into() }
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Recorded {
     /// Time between two samples (from 10ms)
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = interval)]
     pub interval: Duration,
+    /// How much of one CPU reading the target may take, in percent; samples come further apart where it is not enough
+    #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = budget)]
+    pub budget: f64,
     /// The run directory, new or empty [default: tidewatch-runs/<time>-<name>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -119,6 +122,14 @@ fn sampling_interval(text: &str) -> Result<u64, String> {
         return Err("an interval is from 1B to 1GiB; 64KiB is usual".into());
     }
     Ok(bytes as u64)
+}
+
+fn budget(text: &str) -> Result<f64, String> {
+    let percent: f64 = text.trim_end_matches('%').parse().map_err(|_| format!("'{text}' is no number of percent"))?;
+    if !(0.1..=100.0).contains(&percent) {
+        return Err("a budget is from 0.1 to 100 percent of one CPU; 1 is usual".into());
+    }
+    Ok(percent)
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

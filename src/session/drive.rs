@@ -256,7 +256,12 @@ impl Session<'_> {
             Arc::clone(&self.recorder),
             Arc::clone(&counters),
             self.live.latest.clone(),
-            Settings { interval: self.request.interval, source, background: up.subject.background() },
+            Settings {
+                interval: self.request.interval,
+                budget: self.request.budget,
+                source,
+                background: up.subject.background(),
+            },
         )?;
         let conductor = Conductor {
             recorder: &self.recorder,

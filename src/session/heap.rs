@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::pace::{Pace, Use};
+use super::pace::{Pace, USUAL_SHARE, Use};
 use super::recorder::Recorder;
 use super::sampler::Look;
 use super::subject::Subject;
@@ -40,7 +40,7 @@ struct Inner {
 impl Heap {
     /// Nothing is sampled yet.
     pub fn new(recorder: Arc<Recorder>) -> Self {
-        let inner = Inner { census: HeapCensus::default(), pace: Pace::new(), cost: Duration::ZERO };
+        let inner = Inner { census: HeapCensus::default(), pace: Pace::new(USUAL_SHARE), cost: Duration::ZERO };
         Self { recorder, inner: Mutex::new(inner) }
     }
 

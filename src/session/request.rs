@@ -29,6 +29,8 @@ pub struct Request {
     pub run_dir: Arc<RunDir>,
     /// Time between two ticks.
     pub interval: Duration,
+    /// The part of one CPU that reading the target may take, from 0 to 1.
+    pub budget: f64,
     /// What to do.
     pub errand: Errand,
     /// The metrics whose verdicts matter, by scenario: a scenario may end as soon as they stand.

@@ -25,6 +25,8 @@ const SCAN_EVERY: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// Time between two ticks.
     pub interval: Duration,
+    /// The part of one CPU that reading may take.
+    pub budget: f64,
     /// Where exact memory figures come from.
     pub source: MemorySource,
     /// What tells that the target went into the background, where it can.
@@ -84,8 +86,9 @@ impl Sampler {
             recorder,
             counters,
             latest,
+            pace: Pace::new(settings.budget),
+            said: settings.interval,
             settings,
-            pace: Pace::new(),
             overhead: Overhead::default(),
             exact_cost: Duration::ZERO,
             detail_cost: Duration::ZERO,
@@ -124,6 +127,16 @@ impl Drop for Sampler {
     }
 }
 
+/// What this thread has used of a CPU. Wall time would count what others do on a busy machine.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn show_seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
 struct Reader {
     watcher: Watcher,
     recorder: Arc<Recorder>,
@@ -131,6 +144,8 @@ struct Reader {
     latest: watch::Sender<Sample>,
     settings: Settings,
     pace: Pace,
+    /// The time between two ticks as it was last told.
+    said: Duration,
     overhead: Overhead,
     exact_cost: Duration,
     detail_cost: Duration,
@@ -151,17 +166,35 @@ impl Reader {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     self.tick();
-                    next += self.settings.interval;
+                    let between = self.between_ticks();
+                    next += between;
                     let now = Instant::now();
                     if next < now {
                         self.overhead.late += 1;
-                        next = now + self.settings.interval;
+                        next = now + between;
                     }
                 }
             }
         }
         self.overhead.expensive_us = self.pace.spent().as_micros() as u64;
         self.overhead
+    }
+
+    /// The time to the next tick. Told when it is longer than what was told before.
+    fn between_ticks(&mut self) -> Duration {
+        let between = self.pace.between_ticks(self.settings.interval);
+        if between > self.said * 3 / 2 {
+            self.said = between;
+            let text = format!(
+                "samples are taken every {} and not every {}: the target has {} processes, and reading them may take {} % of a CPU (--budget)",
+                show_seconds(between),
+                show_seconds(self.settings.interval),
+                self.watcher.members().len(),
+                self.settings.budget * 100.0,
+            );
+            self.recorder.event(Event::Note { text });
+        }
+        between
     }
 
     fn tick(&mut self) {
@@ -194,7 +227,7 @@ impl Reader {
     }
 
     fn fast(&mut self) -> Sample {
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), cpu_time());
         let mut sample = Sample {
             at: self.recorder.now(),
             operations: self.counters.operations.load(Ordering::Relaxed),
@@ -205,6 +238,7 @@ impl Reader {
         // no moment had.
         sample.own_connections = self.counters.own_connections.seen();
         self.overhead.fast_us += start.elapsed().as_micros() as u64;
+        self.pace.ticked(cpu_time().saturating_sub(cpu));
         self.overhead.ticks += 1;
         sample
     }

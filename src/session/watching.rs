@@ -89,7 +89,12 @@ impl Session<'_> {
             Arc::clone(&self.recorder),
             counters,
             self.live.latest.clone(),
-            Settings { interval: self.request.interval, source, background: subject.background() },
+            Settings {
+                interval: self.request.interval,
+                budget: self.request.budget,
+                source,
+                background: subject.background(),
+            },
         )?;
         telling.listen();
         let eyes = Eyes { sampler: &sampler, telling: &telling, heap: heap.as_ref() };

@@ -182,7 +182,10 @@ fn entry() {
                 }
             }
             injected.detach().unwrap();
-            while stays == "again" {
+            if stays != "again" {
+                return;
+            }
+            loop {
                 heap::inject(identify(pid.parse().unwrap()), 4096, Seccomp::Refuse).unwrap().detach().unwrap();
             }
         }

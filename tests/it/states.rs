@@ -83,9 +83,9 @@ fn a_process_whose_first_thread_ended_is_watched_with_its_memory() {
 fn heap_of_a_process_whose_first_thread_ended(target: &mut Running) {
     let folder = tempfile::tempdir().expect("a folder");
     let told = told(attach(target.pid(), folder.path(), "3s").arg("--heap"));
-    let records = self::records(&folder.path().join("run"));
-    assert!(records.iter().any(|record| record["event"] == "heap-begins"), "{told}");
-    let live = records
+    let seen = records(&folder.path().join("run"));
+    assert!(seen.iter().any(|record| record["event"] == "heap-begins"), "{told}");
+    let live = seen
         .iter()
         .filter(|record| record["kind"] == "heap")
         .filter(|record| record["live"].as_array().is_some_and(|live| !live.is_empty()));

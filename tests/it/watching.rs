@@ -252,3 +252,32 @@ fn wrong_words_about_the_target_are_refused_in_one_line() {
         fs::read_to_string(format!("/proc/{pid}/stat")).ok()
     });
 }
+
+#[test]
+fn a_large_tree_is_sampled_within_its_budget_and_the_report_says_so() {
+    let _machine = part_of_machine();
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run");
+    let children = "for i in $(seq 80); do sleep 100 & done; wait";
+    let told = told(
+        tidewatch()
+            .args(["run", "--for", "4s", "--budget", "0.1", "--out"])
+            .arg(&out)
+            .args(["--", "sh", "-c", children]),
+    );
+    let records = records(&out);
+    let notes: Vec<&str> = records.iter().filter_map(|record| record["text"].as_str()).collect();
+    assert!(notes.iter().any(|text| text.contains("samples are taken every") && text.contains("(--budget)")), "{told}");
+    let last = records.iter().rfind(|record| record["kind"] == "sample").expect("samples");
+    assert_eq!(last["processes"], 81, "{told}");
+    assert!(last["rss"].as_u64().is_some_and(|bytes| bytes > 81 * 100_000), "idle processes keep their memory: {last}");
+}
+
+#[test]
+fn a_budget_that_is_none_is_refused() {
+    for budget in ["0", "101", "x", "NaN"] {
+        let told = told(tidewatch().args(["run", "--budget", budget, "--", "true"]));
+        assert_eq!(told.code, Some(2), "{told}");
+        assert!(told.stderr.contains("percent"), "{told}");
+    }
+}

@@ -160,7 +160,7 @@ fn survivors(modules: &[&Module]) -> Result<Vec<String>> {
     for shard in shards.collect::<io::Result<Vec<_>>>()? {
         let name = shard.file_name().to_string_lossy().into_owned();
         let is_of = |module: &&Module| name.strip_prefix(module.name).is_some_and(|rest| rest.starts_with('-'));
-        if !modules.iter().any(|module| is_of(&module)) || !shard.path().is_dir() {
+        if !modules.iter().any(is_of) || !shard.path().is_dir() {
             continue;
         }
         let list = |kind: &str| {

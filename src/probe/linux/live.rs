@@ -221,7 +221,9 @@ fn descent_is_found_by_parents_too() {
         let folder = format!("/proc/{}/fd", child.pid);
         until("the counts agree", || {
             let listed = std::fs::read_dir(&folder).expect("its folder").count() as u64;
-            let tick = tree.members[1].tick(&proc, FdCount::Listing, &mut space).expect("the child runs");
+            let tick = tree.members[1]
+                .tick(&proc, FdCount::Listing, &mut space, super::member::Reading::All)
+                .expect("the child runs");
             assert_eq!(tick.threads, 1);
             tick.memory.is_ok_and(|(pages, _)| pages > 0) && tick.fds == Ok(listed)
         });

@@ -31,10 +31,21 @@ pub(crate) struct Member {
     pub(crate) gone: bool,
     /// Whether it was told why its descriptors cannot be counted.
     pub(crate) fds_told: bool,
+    /// What was read last, for a process that may have done nothing since.
+    last: Option<Tick>,
+}
+
+/// How much of a process a tick reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Everything.
+    All,
+    /// Its state alone, if it has used no CPU time since everything was read: it has allocated nothing then.
+    Idle,
 }
 
 /// What a tick reads of one process.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tick {
     pub(crate) memory: Result<(u64, u64), Errno>,
     pub(crate) fds: Result<u64, Errno>,
@@ -57,7 +68,7 @@ pub(crate) enum Unread {
 impl Member {
     /// A member that was just found under the handles that will read it.
     pub(crate) fn new(process: Process, standing: Standing, command: &[u8], files: Option<Files>) -> Self {
-        Self { process, standing, command: clean(command), files, gone: false, fds_told: false }
+        Self { process, standing, command: clean(command), files, gone: false, fds_told: false, last: None }
     }
 
     /// The same member, keeping these files open.
@@ -103,13 +114,36 @@ impl Member {
         proc: &ProcRoot,
         count: FdCount,
         space: &mut [MaybeUninit<u8>],
+        reading: Reading,
     ) -> Result<Tick, Errno> {
+        if reading == Reading::Idle
+            && let Some(tick) = self.unchanged(proc)?
+        {
+            return Ok(tick);
+        }
         let tick = self.read_tick(proc, count, space)?;
+        self.last = Some(tick.clone());
         if tick.headless && self.files.take().is_some() {
             // The files that are held may be those of the thread that ended: from now on they are opened at each use.
             return self.read_tick(proc, count, space);
         }
         Ok(tick)
+    }
+
+    /// What was read last, with the state of now, if the process has done nothing since.
+    fn unchanged(&self, proc: &ProcRoot) -> Result<Option<Tick>, Errno> {
+        let Some(last) = self.last.clone() else { return Ok(None) };
+        let read = |files: &Files| {
+            let mut line = [0; LINE];
+            let stat = files.read_stat(&mut line)?;
+            if stat.ended() {
+                return Err(Errno::SRCH);
+            }
+            let is_same =
+                (stat.cpu_ticks, stat.threads, stat.headless()) == (last.cpu_ticks, last.threads, last.headless);
+            Ok(is_same.then(|| Tick { stopped: stat.stopped(), ..last.clone() }))
+        };
+        self.with_files(proc, read)
     }
 
     fn read_tick(&self, proc: &ProcRoot, count: FdCount, space: &mut [MaybeUninit<u8>]) -> Result<Tick, Errno> {

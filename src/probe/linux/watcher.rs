@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use super::files::{FdCount, Files, LINE, ProcRoot};
-use super::member::{Member, Standing, Unread};
+use super::member::{Member, Reading, Standing, Unread};
 use super::runtime::Runtimes;
 use super::tree::{Kinship, Tree};
 use super::{cgroup, descriptors, memory, smaps, tasks};
@@ -42,7 +42,14 @@ pub struct Watcher {
     runtimes: Runtimes,
     /// Who came and went when the tree was looked over within a reading.
     untold: Vec<Event>,
+    /// Fast samples taken so far.
+    round: usize,
 }
+
+/// Of a tree of more processes than this, those that have used no CPU time since they were read are not read again at each tick.
+const MANY: usize = 16;
+/// At every so many ticks each of them is.
+const IN_TURN: usize = 8;
 
 /// How often the exact memory of a tree is read again because a process came or went meanwhile.
 const EXACT_TRIES: usize = 3;
@@ -85,6 +92,7 @@ impl Watcher {
             listened: BTreeSet::new(),
             runtimes: Runtimes::default(),
             untold: Vec::new(),
+            round: 0,
         })
     }
 
@@ -146,8 +154,13 @@ impl Watcher {
         let (mut processes, mut stopped, mut threads, mut ticks) = (0, 0, 0, 0u64);
         let (mut resident, mut anonymous, mut fds) = (Some(0), Some(0), Some(0));
         let mut all_read = true;
-        for member in self.tree.members.iter_mut().filter(|member| !member.gone) {
-            match member.tick(&self.proc, self.fd_count, &mut self.space) {
+        let is_large = self.tree.members.len() > MANY;
+        self.round = self.round.wrapping_add(1);
+        for (index, member) in self.tree.members.iter_mut().enumerate().filter(|(_, member)| !member.gone) {
+            // Memory can change without the process: by the kernel, or by another that shares it. So each has its turn.
+            let is_due = self.round.wrapping_add(index) % IN_TURN == 0;
+            let reading = if is_large && !is_due { Reading::Idle } else { Reading::All };
+            match member.tick(&self.proc, self.fd_count, &mut self.space, reading) {
                 Ok(tick) => {
                     processes += 1;
                     stopped += u32::from(tick.stopped);
