@@ -88,6 +88,7 @@ impl Sampler {
             latest,
             pace: Pace::new(settings.budget),
             said: settings.interval,
+            is_strained: false,
             settings,
             overhead: Overhead::default(),
             exact_cost: Duration::ZERO,
@@ -134,7 +135,7 @@ fn cpu_time() -> Duration {
 }
 
 fn show_seconds(time: Duration) -> String {
-    format!("{:.1} s", time.as_secs_f64())
+    format!("{:.2} s", time.as_secs_f64())
 }
 
 struct Reader {
@@ -146,6 +147,8 @@ struct Reader {
     pace: Pace,
     /// The time between two ticks as it was last told.
     said: Duration,
+    /// Whether ticks come further apart than was asked for.
+    is_strained: bool,
     overhead: Overhead,
     exact_cost: Duration,
     detail_cost: Duration,
@@ -183,10 +186,11 @@ impl Reader {
     /// The time to the next tick. Told when it is longer than what was told before.
     fn between_ticks(&mut self) -> Duration {
         let between = self.pace.between_ticks(self.settings.interval);
+        self.is_strained = between > self.settings.interval;
         if between > self.said * 3 / 2 {
             self.said = between;
             let text = format!(
-                "samples are taken every {} and not every {}: the target has {} processes, and reading them may take {} % of a CPU (--budget)",
+                "samples are taken every {} and not every {}: the target has {} processes, and reading them may take {} % of a CPU, half of it at ticks (--budget)",
                 show_seconds(between),
                 show_seconds(self.settings.interval),
                 self.watcher.members().len(),
@@ -204,6 +208,7 @@ impl Reader {
         if due {
             self.scan();
         }
+        self.watcher.spare_idle(self.is_strained);
         let mut sample = self.fast();
         if due {
             self.watcher.tree(&mut sample);
@@ -270,6 +275,8 @@ impl Reader {
         for event in runtimes {
             self.recorder.event(event);
         }
+        // Verdicts rest on what is seen at borders: everything is read there.
+        self.watcher.spare_idle(false);
         let mut sample = self.fast();
         self.watcher.tree(&mut sample);
         if look == Look::Full || self.settings.source == MemorySource::SmapsRollup {

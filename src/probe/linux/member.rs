@@ -40,7 +40,7 @@ pub(crate) struct Member {
 pub(crate) enum Reading {
     /// Everything.
     All,
-    /// Its state alone, if it has used no CPU time since everything was read: it has allocated nothing then.
+    /// Its state alone, if its CPU time (in steps of 10 ms) and threads are as when everything was read: most likely nothing has changed.
     Idle,
 }
 

@@ -44,9 +44,11 @@ pub struct Watcher {
     untold: Vec<Event>,
     /// Fast samples taken so far.
     round: usize,
+    /// Whether processes that seem idle may keep their last figures in a fast sample.
+    spares: bool,
 }
 
-/// Of a tree of more processes than this, those that have used no CPU time since they were read are not read again at each tick.
+/// Of a tree of more processes than this, those that seem idle may be spared.
 const MANY: usize = 16;
 /// At every so many ticks each of them is.
 const IN_TURN: usize = 8;
@@ -93,6 +95,7 @@ impl Watcher {
             runtimes: Runtimes::default(),
             untold: Vec::new(),
             round: 0,
+            spares: false,
         })
     }
 
@@ -146,6 +149,12 @@ impl Watcher {
         self.missing.take()
     }
 
+    /// Whether fast samples of a large tree may leave out processes that seem idle, which then keep their last figures for up to eight
+    /// samples. CPU time counts in steps of 10 ms, so such figures may be late: never for what a verdict rests on.
+    pub fn spare_idle(&mut self, spares: bool) {
+        self.spares = spares;
+    }
+
     /// The fast set: processes, resident memory, descriptors, threads and processor time.
     ///
     /// A sum is never silently partial: when one living member cannot be read, that sum is missing. A member
@@ -154,12 +163,12 @@ impl Watcher {
         let (mut processes, mut stopped, mut threads, mut ticks) = (0, 0, 0, 0u64);
         let (mut resident, mut anonymous, mut fds) = (Some(0), Some(0), Some(0));
         let mut all_read = true;
-        let is_large = self.tree.members.len() > MANY;
+        let is_spared = self.spares && self.tree.members.len() > MANY;
         self.round = self.round.wrapping_add(1);
         for (index, member) in self.tree.members.iter_mut().enumerate().filter(|(_, member)| !member.gone) {
             // Memory can change without the process: by the kernel, or by another that shares it. So each has its turn.
             let is_due = self.round.wrapping_add(index) % IN_TURN == 0;
-            let reading = if is_large && !is_due { Reading::Idle } else { Reading::All };
+            let reading = if is_spared && !is_due { Reading::Idle } else { Reading::All };
             match member.tick(&self.proc, self.fd_count, &mut self.space, reading) {
                 Ok(tick) => {
                     processes += 1;

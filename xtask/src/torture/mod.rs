@@ -76,7 +76,8 @@ struct Row {
 pub fn run(words: &[&str]) -> Result<()> {
     let args = args(words)?;
     needs::meet(Set::Tests)?;
-    cargo(&["build", "--package", "tidewatch", "--bin", "tidewatch", "--example", "fuzz"])?;
+    // The same selection as that of the tests, so that nothing is built twice.
+    cargo(&["build", "--workspace", "--bins", "--examples"])?;
     let context = Context::new()?;
     let chosen = ATTACKS.into_iter().filter(|(name, _)| args.only.as_deref().is_none_or(|only| only == *name));
     let row = |(name, start): (&'static str, Start)| Row { name, attack: start(), tried: 0, held: 0, refused: vec![] };
