@@ -18,7 +18,7 @@ mod linux {
     impl Tree {
         fn start(processes: u32) -> std::io::Result<Self> {
             let script = format!(
-                "for i in $(seq {}); do sleep 1000 & done; echo ready; read end; kill $(jobs -p)",
+                "for i in $(seq {}); do sleep 1000 & all=\"$all $!\"; done; echo ready; read end; test -z \"$all\" || kill $all",
                 processes - 1
             );
             let mut shell = Command::new("sh");
