@@ -63,9 +63,7 @@ fn killed_injector_leaves_every_thread_going_on() {
         let before = slots(target.pid());
         let met = ends(&mut target, Signal::KILL, 12) + ends(&mut target, Signal::HUP, 4);
         println!("{mode}: in {met} of 16 ends something was left at first");
-        let injected = wait_for("an attach", Duration::from_secs(60), || {
-            heap::inject(target.process(), 4096, Seccomp::Refuse).ok()
-        });
+        let injected = inject(&target);
         assert_eq!(strays(target.pid()), Vec::<String>::new(), "{mode}");
         injected.detach().unwrap();
         assert_eq!(slots(target.pid()), before, "{mode}");
@@ -107,7 +105,7 @@ fn handlers_that_map_memory_inside_free_do_not_lock_the_program() {
 }
 
 #[test]
-fn handler_of_a_program_sees_its_own_signal_stack_after_a_killed_injector() {
+fn pause_ends_with_its_signal_after_killed_injectors() {
     let _machine = part_of_machine();
     let workshop = Workshop::new();
     let program = workshop.compile("waiting.c", &[]);

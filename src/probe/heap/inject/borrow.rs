@@ -213,8 +213,8 @@ impl Tries<'_> {
         Ok(stack.begin)
     }
 
-    /// Threads to be tried: those that wait at a safe place; where there are none, and in every fourth round, any that are not known to
-    /// be where they were in vain.
+    /// Threads to be tried: those that wait at a safe place; where there are none, and in every fourth round, any that do not still wait
+    /// where they could not be borrowed.
     fn candidates(&self, round: usize, most: usize) -> Vec<u32> {
         let mut threads = self.target.threads();
         if threads.is_empty() {
