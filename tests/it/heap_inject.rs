@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tidewatch::probe::heap::{self, HeapSnapshot, HeapStack, HeapState, InjectError, Injected, Refusal, Seccomp};
@@ -38,10 +39,32 @@ impl Target {
         identify(self.pid())
     }
 
+    /// Its next line. A target that prints none in time fails the test, with what it waits in.
     pub fn line(&mut self) -> String {
+        if self.output.buffer().is_empty() {
+            let limit = Timespec { tv_sec: 120, tv_nsec: 0 };
+            let ready = poll(&mut [PollFd::new(self.output.get_ref(), PollFlags::IN)], Some(&limit)).unwrap();
+            let call = fs::read_to_string(format!("/proc/{}/syscall", self.pid()));
+            assert!(ready > 0, "process {} printed nothing in {}s, and is in {call:?}", self.pid(), limit.tv_sec);
+        }
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         line.trim().to_owned()
+    }
+
+    /// Waits until it is in a system call that waits, and returns the call's number.
+    pub fn waits_in(&self) -> String {
+        wait_for("a call that waits", Duration::from_secs(60), || {
+            let call = fs::read_to_string(format!("/proc/{}/syscall", self.pid())).unwrap();
+            let number = call.split_whitespace().next().unwrap_or("running").to_owned();
+            (!matches!(number.as_str(), "running" | "-1")).then_some(number)
+        })
+    }
+
+    /// Waits until it is in this call again. A signal that comes on its way there would run its handler before the call
+    /// begins, and the call would then wait for another one.
+    pub fn waits_again_in(&self, call: &str) {
+        wait_for("the same call", Duration::from_secs(60), || (self.waits_in() == call).then_some(()));
     }
 
     /// The function whose blocks stay alive.
@@ -386,17 +409,17 @@ fn returns(program: &Path, (call, ends, expected): Wait, restart: Option<&str>) 
     let mut command = Command::new(program);
     let mut target = Target::start(command.arg(call).args(restart).stdin(Stdio::piped()));
     assert_eq!(target.line(), "ready");
-    wait_for("the call", Duration::from_secs(10), || {
-        let call = fs::read_to_string(format!("/proc/{}/syscall", target.pid())).unwrap();
-        (!call.starts_with("running")).then_some(())
-    });
+    let waits_in = target.waits_in();
     for _ in 0..2 {
         target.inject(4096).detach().unwrap();
     }
     match ends {
         Ends::Alone => {}
         Ends::Byte => target.child.stdin.take().unwrap().write_all(b"x").unwrap(),
-        Ends::Signal => signal_pid(target.pid(), Signal::USR1),
+        Ends::Signal => {
+            target.waits_again_in(&waits_in);
+            signal_pid(target.pid(), Signal::USR1);
+        }
     }
     assert_eq!(target.line(), expected, "{call} {restart:?}");
     assert!(target.child.wait().unwrap().success());

@@ -111,10 +111,12 @@ fn pause_ends_with_its_signal_after_killed_injectors() {
     let program = workshop.compile("waiting.c", &[]);
     let mut target = Target::start(Command::new(&program).arg("pause"));
     assert_eq!(target.line(), "ready");
+    let pause = target.waits_in();
     ends(&mut target, Signal::KILL, 6);
     let injected = inject(&target);
     assert_eq!(injected.table.snapshot().unwrap().state, HeapState::Active);
     injected.detach().unwrap();
+    target.waits_again_in(&pause);
     signal_pid(target.pid(), Signal::USR1);
     assert_eq!(target.line(), "result -1 errno 4 signals 1");
 }
