@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(40);
 pub struct Canaries;
 
 impl Attack for Canaries {
-    fn case(&mut self, context: &Context, random: &mut Random) -> Result<Outcome> {
+    fn case(&mut self, _number: u64, context: &Context, random: &mut Random) -> Result<Outcome> {
         let folder = context.scratch()?;
         let canary = format!("k4n4ri3{:x}{:x}", random.below(1 << 30), random.below(1 << 30));
         let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();

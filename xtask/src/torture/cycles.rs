@@ -12,21 +12,33 @@ use super::{Attack, Outcome};
 
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Programs that run for all cycles, and the longest time without an answer of each.
+/// How long a target is asked without an attach, for comparison.
+const BASELINE: Duration = Duration::from_millis(400);
+
+/// Programs that run for all cycles.
 #[derive(Default)]
 pub struct Cycles {
-    targets: Vec<(Target, Duration)>,
-    turn: usize,
+    targets: Vec<Cycled>,
+}
+
+/// A program, how often it was attached to, and its longest times without an answer, beside and during an attach.
+struct Cycled {
+    target: Target,
+    attaches: u64,
+    without: Duration,
+    with: Duration,
 }
 
 impl Attack for Cycles {
-    fn case(&mut self, context: &Context, random: &mut Random) -> Result<Outcome> {
+    fn case(&mut self, number: u64, context: &Context, random: &mut Random) -> Result<Outcome> {
         if self.targets.is_empty() {
-            self.targets = targets::start(context)?.into_iter().map(|target| (target, Duration::ZERO)).collect();
+            let cycled = |target| Cycled { target, attaches: 0, without: Duration::ZERO, with: Duration::ZERO };
+            self.targets = targets::start(context)?.into_iter().map(cycled).collect();
         }
-        let number = self.turn % self.targets.len();
-        self.turn += 1;
-        let Some((target, worst)) = self.targets.get_mut(number) else { bail!("there is no target") };
+        let number = (number % self.targets.len().max(1) as u64) as usize;
+        let Some(Cycled { target, attaches, without, with }) = self.targets.get_mut(number) else {
+            bail!("there is no target")
+        };
         let name = target.name;
         let folder = context.scratch()?;
         let run = folder.path().join("run");
@@ -43,8 +55,11 @@ impl Attack for Cycles {
             "--out",
         ]);
         target.longest_gap();
+        std::thread::sleep(BASELINE);
+        *without = (*without).max(target.longest_gap());
         let status = Running::start(command.arg(&run))?.wait(LONGEST)?;
-        *worst = (*worst).max(target.longest_gap());
+        *with = (*with).max(target.longest_gap());
+        *attaches += 1;
         ensure!(matches!(status.code(), Some(0 | 1)), "{name}: attach ended with {status}");
         target.answers_as_before().with_context(|| name.to_owned())?;
         wait_for("stopped threads to go on", Duration::from_secs(5), || (held_threads(target.pid) == 0).then_some(()))?;
@@ -59,12 +74,17 @@ impl Attack for Cycles {
         Ok(Outcome::Refused(format!("{name}: {}", reason.replace(&target.pid.to_string(), "PID"))))
     }
 
-    fn gaps(&self) -> Vec<(String, Duration)> {
-        // A target that is never asked has no gap.
-        self.targets
-            .iter()
-            .filter(|(_, worst)| !worst.is_zero())
-            .map(|(target, worst)| (target.name.to_owned(), *worst))
-            .collect()
+    fn remark(&self) -> Option<String> {
+        let ms = |time: &Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
+        let of = |cycled: &Cycled| {
+            let gaps = if cycled.with.is_zero() {
+                // Nobody asks it.
+                String::new()
+            } else {
+                format!(", longest gap {} ({} beside)", ms(&cycled.with), ms(&cycled.without))
+            };
+            format!("{} {} attaches{gaps}", cycled.target.name, cycled.attaches)
+        };
+        (!self.targets.is_empty()).then(|| self.targets.iter().map(of).collect::<Vec<_>>().join("; "))
     }
 }

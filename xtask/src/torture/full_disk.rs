@@ -28,7 +28,7 @@ impl Drop for Disk<'_> {
 }
 
 impl Attack for FullDisk {
-    fn case(&mut self, context: &Context, random: &mut Random) -> Result<Outcome> {
+    fn case(&mut self, _number: u64, context: &Context, random: &mut Random) -> Result<Outcome> {
         let folder = context.scratch()?;
         let run = ["run", "--interval", "10ms", "--for", "25s", "--out"];
         match random.below(3) {

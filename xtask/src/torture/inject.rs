@@ -30,11 +30,14 @@ pub struct Inject {
     how: How,
     target: Option<(Running, PathBuf)>,
     targets: usize,
+    struck: u64,
+    /// Signals that came while something was being put into the target.
+    met: u64,
 }
 
 impl Inject {
     pub fn new(how: How) -> Self {
-        Self { how, target: None, targets: 0 }
+        Self { how, target: None, targets: 0, struck: 0, met: 0 }
     }
 
     fn pid(&mut self, context: &Context) -> Result<u32> {
@@ -105,7 +108,7 @@ impl Inject {
 }
 
 impl Attack for Inject {
-    fn case(&mut self, context: &Context, random: &mut Random) -> Result<Outcome> {
+    fn case(&mut self, _number: u64, context: &Context, random: &mut Random) -> Result<Outcome> {
         let pid = self.pid(context)?;
         let folder = context.scratch()?;
         let run = folder.path().join("run");
@@ -121,13 +124,21 @@ impl Attack for Inject {
             std::hint::spin_loop();
         }
         std::thread::sleep(random.time(WINDOW));
+        let is_met = is_injecting(pid, left_before);
         self.strike(&watch, pid, random)?;
+        let is_in = fs::read_to_string(run.join("recording.jsonl"))?.contains("heap-begins");
+        self.struck += 1;
+        self.met += u64::from(is_met && !is_in);
         watch.wait(SOON).context("tidewatch does not end")?;
         self.target_goes_on()?;
         if random.below(25) == 0 {
             self.attach_cleans_up(context)?;
         }
         Ok(Outcome::Held)
+    }
+
+    fn remark(&self) -> Option<String> {
+        (self.struck > 0).then(|| format!("{} of {} signals came during the injection", self.met, self.struck))
     }
 
     fn finish(&mut self, context: &Context) -> Result<()> {

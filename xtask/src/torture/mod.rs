@@ -7,6 +7,7 @@ mod full_disk;
 mod inject;
 mod names;
 mod outputs;
+mod postgresql;
 mod processes;
 mod signals;
 mod targets;
@@ -28,16 +29,17 @@ enum Outcome {
 
 /// One kind of attack. An error of a case says what did not hold.
 trait Attack {
-    fn case(&mut self, context: &Context, random: &mut Random) -> Result<Outcome>;
+    /// Tries the case with this number.
+    fn case(&mut self, number: u64, context: &Context, random: &mut Random) -> Result<Outcome>;
 
     /// Looks at what earlier cases left.
     fn finish(&mut self, _context: &Context) -> Result<()> {
         Ok(())
     }
 
-    /// Longest times without an answer, by target.
-    fn gaps(&self) -> Vec<(String, Duration)> {
-        Vec::new()
+    /// What the cases were, in a few words for the table.
+    fn remark(&self) -> Option<String> {
+        None
     }
 }
 
@@ -75,7 +77,7 @@ struct Row {
 /// Runs the attacks one after the other until the time is over; fails if a case did not hold.
 pub fn run(words: &[&str]) -> Result<()> {
     let args = args(words)?;
-    needs::meet(Set::Tests)?;
+    needs::meet(Set::Soak)?;
     // The same selection as that of the tests, so that nothing is built twice.
     cargo(&["build", "--workspace", "--bins", "--examples"])?;
     let context = Context::new()?;
@@ -136,7 +138,7 @@ fn attack(rows: &mut [Row], args: &Args, context: &Context) -> Vec<String> {
                 return broken;
             }
             row.tried += 1;
-            match row.attack.case(context, &mut Random::new(args.seed, row.name, number)) {
+            match row.attack.case(number, context, &mut Random::new(args.seed, row.name, number)) {
                 Ok(Outcome::Held) => row.held += 1,
                 Ok(Outcome::Refused(reason)) => row.refused.push(reason),
                 Err(error) => {
@@ -152,16 +154,14 @@ fn attack(rows: &mut [Row], args: &Args, context: &Context) -> Vec<String> {
 }
 
 fn print(rows: &[Row]) {
-    println!("\n{:<14} {:>6} {:>6} {:>8}  worst gap", "attack", "tried", "held", "refused");
+    println!("\n{:<14} {:>6} {:>6} {:>8}", "attack", "tried", "held", "refused");
     for row in rows {
-        let gaps: Vec<String> = row
-            .attack
-            .gaps()
-            .iter()
-            .map(|(target, gap)| format!("{target} {:.1} ms", gap.as_secs_f64() * 1e3))
-            .collect();
-        let gaps = if gaps.is_empty() { "-".to_owned() } else { gaps.join(", ") };
-        println!("{:<14} {:>6} {:>6} {:>8}  {gaps}", row.name, row.tried, row.held, row.refused.len());
+        println!("{:<14} {:>6} {:>6} {:>8}", row.name, row.tried, row.held, row.refused.len());
+    }
+    for row in rows {
+        if let Some(remark) = row.attack.remark() {
+            println!("{}: {remark}", row.name);
+        }
     }
     for row in rows {
         let mut reasons = row.refused.clone();

@@ -22,7 +22,7 @@ const FUZZED: [&str; 7] = ["recording", "scenario", "template", "judge", "metric
 pub struct Names;
 
 impl Attack for Names {
-    fn case(&mut self, context: &Context, random: &mut Random) -> Result<Outcome> {
+    fn case(&mut self, _number: u64, context: &Context, random: &mut Random) -> Result<Outcome> {
         let folder = context.scratch()?;
         match random.below(6) {
             0 => process(context, folder.path())?,

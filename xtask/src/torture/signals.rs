@@ -67,7 +67,7 @@ impl Signals {
 }
 
 impl Attack for Signals {
-    fn case(&mut self, context: &Context, random: &mut Random) -> Result<Outcome> {
+    fn case(&mut self, _number: u64, context: &Context, random: &mut Random) -> Result<Outcome> {
         let folder = context.scratch()?;
         let mut watch = Running::start(&mut self.command(context, folder.path(), random)?)?;
         std::thread::sleep(random.time(Duration::from_millis(1500)));

@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::context::{Context, quiet};
+use super::postgresql;
 use super::processes::{Running, wait_for};
 use crate::root;
 
 const SOON: Duration = Duration::from_secs(60);
 
 /// Asks once; what is answered is the same each time.
-type Ask = Box<dyn FnMut() -> std::io::Result<Vec<u8>> + Send>;
+pub type Ask = Box<dyn FnMut() -> std::io::Result<Vec<u8>> + Send>;
 
 /// A process to attach to.
 pub struct Target {
@@ -47,7 +48,7 @@ impl Drop for Target {
 }
 
 impl Target {
-    fn new(name: &'static str, pid: u32, running: Vec<Arc<Mutex<Running>>>, ask: Option<Ask>) -> Self {
+    pub fn new(name: &'static str, pid: u32, running: Vec<Arc<Mutex<Running>>>, ask: Option<Ask>) -> Self {
         let asked = ask.map(|mut ask| {
             let asked = Arc::new(Asked::default());
             let seen = asked.clone();
@@ -119,19 +120,19 @@ fn page(port: u16, path: &'static str) -> Ask {
     })
 }
 
-fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-fn wait_for_port(port: u16) -> Result<()> {
+pub fn wait_for_port(port: u16) -> Result<()> {
     wait_for(&format!("port {port} to accept"), SOON, || TcpStream::connect(("127.0.0.1", port)).ok()).map(drop)
 }
 
-fn shared(running: Running) -> Arc<Mutex<Running>> {
+pub fn shared(running: Running) -> Arc<Mutex<Running>> {
     Arc::new(Mutex::new(running))
 }
 
-/// Every program that is here; the others are named.
+/// All programs.
 pub fn start(context: &Context) -> Result<Vec<Target>> {
     let running = Running::start(quiet(&context.path("running")).arg("churn"))?;
     let mut targets = vec![Target::new("churn", running.pid(), vec![shared(running)], None)];
@@ -141,11 +142,9 @@ pub fn start(context: &Context) -> Result<Vec<Target>> {
         ("java", java),
         ("redis", redis),
         ("nginx", nginx),
+        ("PostgreSQL", postgresql::start),
     ] {
-        match start(context) {
-            Ok(started) => targets.extend(started),
-            Err(error) => println!("attach-cycles goes without {name}: {error:#}"),
-        }
+        targets.extend(start(context).with_context(|| format!("cannot start {name}"))?);
     }
     Ok(targets)
 }
