@@ -27,16 +27,24 @@ struct Cycled {
     attaches: u64,
     without: Duration,
     with: Duration,
+    /// The longest time that tidewatch itself says it held a thread.
+    pause: Duration,
 }
 
 impl Attack for Cycles {
     fn case(&mut self, number: u64, context: &Context, random: &mut Random) -> Result<Outcome> {
         if self.targets.is_empty() {
-            let cycled = |target| Cycled { target, attaches: 0, without: Duration::ZERO, with: Duration::ZERO };
+            let cycled = |target| Cycled {
+                target,
+                attaches: 0,
+                without: Duration::ZERO,
+                with: Duration::ZERO,
+                pause: Duration::ZERO,
+            };
             self.targets = targets::start(context)?.into_iter().map(cycled).collect();
         }
         let number = (number % self.targets.len().max(1) as u64) as usize;
-        let Some(Cycled { target, attaches, without, with }) = self.targets.get_mut(number) else {
+        let Some(Cycled { target, attaches, without, with, pause }) = self.targets.get_mut(number) else {
             bail!("there is no target")
         };
         let name = target.name;
@@ -65,7 +73,10 @@ impl Attack for Cycles {
         wait_for("stopped threads to go on", Duration::from_secs(5), || (held_threads(target.pid) == 0).then_some(()))?;
         ensure!(stray_files(target.pid) == 0, "{name}: files of the injection are left");
         let recording = fs::read_to_string(run.join("recording.jsonl"))?;
-        if recording.contains("\"heap-begins\"") {
+        if let Some(line) = recording.lines().find(|line| line.contains("\"heap-begins\"")) {
+            let event: serde_json::Value = serde_json::from_str(line)?;
+            let held = Duration::from_micros(event["pause_us"].as_u64().unwrap_or_default());
+            *pause = (*pause).max(held);
             return Ok(Outcome::Held);
         }
         let reason = recording.lines().find(|line| line.contains("\"no-heap\"")).context("no heap and no reason")?;
@@ -83,8 +94,9 @@ impl Attack for Cycles {
             } else {
                 format!(", longest gap {} ({} beside)", ms(&cycled.with), ms(&cycled.without))
             };
-            format!("{} {} attaches{gaps}", cycled.target.name, cycled.attaches)
+            let pause = ms(&cycled.pause);
+            format!("\n  {}: {} attaches, longest pause {pause}{gaps}", cycled.target.name, cycled.attaches)
         };
-        (!self.targets.is_empty()).then(|| self.targets.iter().map(of).collect::<Vec<_>>().join("; "))
+        (!self.targets.is_empty()).then(|| self.targets.iter().map(of).collect())
     }
 }

@@ -242,8 +242,11 @@ fn nginx(context: &Context) -> Result<Vec<Target>> {
     let mut command = quiet(Path::new("/usr/sbin/nginx"));
     let master = Running::start(command.arg("-p").arg(&folder).arg("-c").arg(&file))?;
     wait_for_port(port)?;
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", master.pid()))?;
-    let worker = children.split_whitespace().next().and_then(|pid| pid.parse().ok()).context("no worker of nginx")?;
+    // The master listens before it has a worker.
+    let worker = wait_for("a worker of nginx", SOON, || {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", master.pid())).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    })?;
     let url = format!("http://127.0.0.1:{port}/page.txt");
     let load = Running::start(load("wrk").args(["-t1", "-c4", "-d100000s", &url]))?;
     let (pid, master, load) = (master.pid(), shared(master), shared(load));
