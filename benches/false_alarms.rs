@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use self::curves::{Class, Truth, classes, judged, to_csv};
-use self::tally::Tally;
+use self::curves::{Class, Truth, WEEKS, Week, classes, judge_week, judged, to_csv};
+use self::tally::{Tally, WeekTally};
 use self::words::{Task, Words};
 
 fn main() -> ExitCode {
@@ -68,7 +68,24 @@ fn judge_all(words: &Words) -> ExitCode {
         }
         alarms += total.false_alarms();
     }
+    if !words.is_one_class() {
+        println!("{}", WeekTally::HEADING);
+        for week in &WEEKS {
+            let tally = judge_weeks(week, words);
+            println!("{tally}");
+            alarms += tally.false_alarms();
+        }
+    }
     if alarms > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Judges the curves of a family over time, as `judge` does.
+fn judge_weeks(week: &'static Week, words: &Words) -> WeekTally {
+    let mut tally = WeekTally::new(week.name, week.truth);
+    for seed in words.from..words.from + words.curves(week.truth) {
+        tally.count(seed, &judge_week(&week.draw(seed)));
+    }
+    tally
 }
 
 /// Judges the curves of a class on all cores. What comes out does not depend on their number.

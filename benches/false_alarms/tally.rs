@@ -227,6 +227,53 @@ impl fmt::Display for Tally {
     }
 }
 
+/// The count of one family over time.
+pub struct WeekTally {
+    name: &'static str,
+    truth: Truth,
+    verdicts: Verdicts,
+    suspected: usize,
+    wrong: Vec<u64>,
+}
+
+impl WeekTally {
+    /// The head of the table.
+    pub const HEADING: &str =
+        "over time            curves |  unb.  bnd.  flat  inc. | suspected | wrong, and the first seeds";
+
+    pub fn new(name: &'static str, truth: Truth) -> Self {
+        Self { name, truth, verdicts: Verdicts::default(), suspected: 0, wrong: Vec::new() }
+    }
+
+    /// Counts one curve.
+    pub fn count(&mut self, seed: u64, growth: &Growth) {
+        self.verdicts.count(growth.verdict);
+        self.suspected += usize::from(growth.suspected);
+        let is_wrong = match self.truth {
+            Truth::Clean => growth.verdict == Verdict::Unbounded,
+            Truth::Leaking | Truth::LeakingLate => is_rest(growth.verdict),
+            Truth::Ambiguous => false,
+        };
+        if is_wrong {
+            self.wrong.push(seed);
+        }
+    }
+
+    /// Clean curves that were called unbounded.
+    pub fn false_alarms(&self) -> usize {
+        if self.truth == Truth::Clean { self.wrong.len() } else { 0 }
+    }
+}
+
+impl fmt::Display for WeekTally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let curves: usize = self.verdicts.0.iter().sum();
+        let seeds: Vec<String> = self.wrong.iter().take(5).map(u64::to_string).collect();
+        let Self { name, verdicts, suspected, wrong, .. } = self;
+        write!(f, "{name:<20} {curves:>6} | {verdicts} | {suspected:>9} | {} {}", wrong.len(), seeds.join(" "))
+    }
+}
+
 fn is_rest(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Flat | Verdict::Bounded)
 }

@@ -110,7 +110,7 @@ fn read(file: &Path, unit: Unit) -> Result<Vec<Foreign>, CurveError> {
 /// The verdict on a curve, which goes once it is judged: a long one is large.
 fn judged(file: &str, foreign: Foreign, smallest: Option<f64>) -> Judged {
     let Foreign { series, curve, remarks } = foreign;
-    let usual = curve.axis.usual_smallest().of(curve.metric.unit());
+    let usual = curve.usual_smallest();
     let question = Question {
         smallest: smallest.unwrap_or(usual),
         time_driven: None,

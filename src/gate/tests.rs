@@ -27,6 +27,7 @@ fn growth(metric: Metric, verdict: Verdict) -> Growth {
         highest: 4000.0,
         sensitivity: None,
         more_cycles: None,
+        since: None,
         reason: "the reason of the judge".into(),
         floors: vec![Floor { cycle: 1, t: 1.0, x: 100.0, value: 3000.0 }],
     }

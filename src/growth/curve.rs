@@ -11,13 +11,23 @@ use serde::{Deserialize, Serialize};
 
 use self::peak::Peaks;
 use super::Activity;
+use super::looks::quantum as looks_quantum;
 use crate::sample::{Border, MemorySource, Metric, Moment, Phase, Record, Smallest};
-use crate::statistics::quantile::quantile;
+use crate::statistics::quantile::{median, quantile, sigma_by_mad};
 
 /// Windows that a recording without cycles is cut into, at most; and seconds that a window lasts at least. Fifty is
 /// a look of the judge, and the budget of a scenario by default.
 const WINDOWS: f64 = 50.0;
 const WINDOW_AT_LEAST_S: f64 = 1.0;
+/// The share of the windows that must hold samples, else windows of equal time say little.
+const FEWEST_FILLED: f64 = 0.5;
+/// What growth over a whole curve comes to when it begins to matter: this share of the level, ...
+const SHARE_OF_LEVEL: f64 = 0.05;
+/// ... or what so many standard deviations of the noise from window to window hide, up to this share of the level, ...
+const TIMES_NOISE: f64 = 4.0;
+const MOST_OF_LEVEL: f64 = 0.1;
+/// ... and at least so many steps of the metric. A tail of half the curve without an event bounds it to six (rule of three).
+const LEAST_STEPS: f64 = 8.0;
 /// How many of the last cycles count as recent, and which quantile of them stands for the level under load.
 const RECENT_CYCLES: u32 = 5;
 const RECENT_LEVEL: f64 = 0.95;
@@ -103,17 +113,50 @@ impl Curve {
     }
 
     /// Makes equal windows of time the cycles, where no others are known.
-    pub(super) fn cut_into_windows(&mut self) {
+    pub fn cut_into_windows(&mut self) {
         let (Some(first), Some(last)) = (self.points.first().map(|p| p.t), self.points.last().map(|p| p.t)) else {
             return;
         };
-        let windows = ((last - first) / WINDOW_AT_LEAST_S).floor().clamp(1.0, WINDOWS);
+        let windows = ((last - first) / WINDOW_AT_LEAST_S).floor().clamp(1.0, WINDOWS).min(self.points.len() as f64);
         let length = (last - first) / windows;
         for point in &mut self.points {
             let window = if length > 0.0 { ((point.t - first) / length).floor() } else { 0.0 };
             point.cycle = window.min(windows - 1.0) as u32 + 1;
             point.phase = Some(Phase::Load);
         }
+        let filled = self.points.chunk_by(|a, b| a.cycle == b.cycle).count();
+        if (filled as f64) < FEWEST_FILLED * windows {
+            // Where most windows are gaps, each holds as many samples instead.
+            let in_window = self.points.len() as f64 / windows;
+            for (number, point) in self.points.iter_mut().enumerate() {
+                point.cycle = (number as f64 / in_window) as u32 + 1;
+            }
+        } else {
+            // A window without a sample is none.
+            let (mut number, mut before) = (0, 0);
+            for point in &mut self.points {
+                number += u32::from(point.cycle != before);
+                before = std::mem::replace(&mut point.cycle, number);
+            }
+        }
+    }
+
+    /// The smallest growth that matters where nobody says, per unit of the axis. What matters over a week is less per second
+    /// than what matters over a minute: along seconds it is no more than what comes to a small share of the level over the
+    /// whole curve, or to what its noise hides.
+    pub fn usual_smallest(&self) -> f64 {
+        let unit = self.metric.unit();
+        let usual = self.axis.usual_smallest().of(unit);
+        let (Axis::Seconds, Some(first), Some(last)) = (self.axis, self.points.first(), self.points.last()) else {
+            return usual;
+        };
+        let floors: Vec<f64> = self.floors().cycles.iter().map(|floor| floor.value).collect();
+        let level = median(&floors).unwrap_or(0.0);
+        let differences: Vec<f64> = floors.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let noise = sigma_by_mad(&differences).unwrap_or(0.0);
+        let least = LEAST_STEPS * looks_quantum(unit);
+        let over_all = (SHARE_OF_LEVEL * level).max((TIMES_NOISE * noise).min(MOST_OF_LEVEL * level)).max(least);
+        usual.min(over_all / (last.t - first.t).max(f64::MIN_POSITIVE))
     }
 
     /// Where operations are a gauge, ticks between two readings of it hold the count of the former. Both readings are in

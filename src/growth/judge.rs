@@ -6,16 +6,42 @@ use super::estimate::{pace_per_hour, per_unit, sensitivity};
 use super::explain::{self, Facts};
 use super::floors::cycle_length;
 use super::looks::{FEWEST_CYCLES, look_from, quantum};
-use super::tail::{CREEP_FROM, Ground, Unrest};
+use super::tail::{CREEP_FROM, Ground, Unrest, spread};
 use super::window_test::Failure;
-use super::{Curve, Estimate, Floors, Growth, Question, Verdict, Window};
+use super::{Axis, Curve, Estimate, Floors, Growth, Question, Verdict, Window, over_time};
 use crate::sample::PAST_CAP;
+use crate::units::Unit;
 
 /// The share of the cycles left out of figures where no decision says which.
 const DROP: f64 = 0.25;
 
 /// Judges a curve. The same curve and question always give the same answer, and any input gives one.
 pub fn judge(curve: &Curve, question: &Question) -> Growth {
+    over_time::judge(curve, question).unwrap_or_else(|| judge_whole(curve, question))
+}
+
+/// What a rise is measured against.
+pub(super) struct Summary {
+    /// The standard deviation around their slope.
+    pub noise: f64,
+    pub quantum: f64,
+    pub smallest: f64,
+    pub unit: Unit,
+}
+
+impl Summary {
+    pub(super) fn of(curve: &Curve, question: &Question) -> Self {
+        let floors = curve.floors();
+        let x: Vec<f64> = floors.cycles.iter().map(|floor| floor.x).collect();
+        let y: Vec<f64> = floors.cycles.iter().map(|floor| floor.value).collect();
+        let unit = curve.metric.unit();
+        let quantum = quantum(unit);
+        Self { noise: spread(&x, &y, quantum), quantum, smallest: question.smallest, unit }
+    }
+}
+
+/// Judges a curve as one thing from its first sample to its last.
+pub(super) fn judge_whole(curve: &Curve, question: &Question) -> Growth {
     let time_rate = question.time_driven.map_or(0.0, |rate| rate.value);
     let floors = curve.floors_without(time_rate);
     let series = Series::of(&floors);
@@ -24,7 +50,7 @@ pub fn judge(curve: &Curve, question: &Question) -> Growth {
     let ground = Ground { unit, quantum: quantum(unit), smallest: question.smallest, slack: slack.more };
     let course = Course::run(&series, question, &ground);
     let figures = Figures::of(&series, &floors, course.decision.as_ref(), &slack, &ground);
-    let verdict = verdict(course.decision.as_ref(), figures.per_unit, &slack);
+    let verdict = verdict(course.decision.as_ref(), figures.per_unit, &slack, curve.axis);
     let first = floors.cycles.get(window(&series, course.decision.as_ref())).map_or(0, |floor| floor.cycle);
     let withheld = Withheld::of(curve, verdict, question.collector, first);
     let verdict = if withheld.is_some() { Verdict::Inconclusive } else { verdict };
@@ -60,6 +86,7 @@ pub fn judge(curve: &Curve, question: &Question) -> Growth {
         highest: curve.points.iter().map(|point| point.value).reduce(f64::max).unwrap_or(0.0),
         sensitivity: figures.sensitivity,
         more_cycles,
+        since: None,
         reason,
         floors: floors.cycles,
     }
@@ -85,13 +112,17 @@ impl Slack {
     }
 }
 
-fn verdict(decision: Option<&Decision>, per_unit: Option<Estimate>, slack: &Slack) -> Verdict {
+fn verdict(decision: Option<&Decision>, per_unit: Option<Estimate>, slack: &Slack, axis: Axis) -> Verdict {
     match decision.map(|decision| decision.why) {
         None => Verdict::Inconclusive,
         Some(Why::Rest(rest)) if rest.after_growth => Verdict::Bounded,
         Some(Why::Rest(_)) => Verdict::Flat,
         // Growth that the doubt about growth in time can explain is not growth per operation.
         Some(_) if slack.less > 0.0 && per_unit.is_none_or(|growth| growth.value <= slack.less) => {
+            Verdict::Inconclusive
+        }
+        // Over time a rise whose interval holds zero is a jump, or a wave.
+        Some(Why::Rising { .. }) if axis == Axis::Seconds && per_unit.is_none_or(|growth| growth.low <= 0.0) => {
             Verdict::Inconclusive
         }
         Some(_) => Verdict::Unbounded,

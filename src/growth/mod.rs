@@ -17,6 +17,7 @@ mod foreign;
 mod judge;
 mod limit;
 mod looks;
+mod over_time;
 mod stair;
 mod steps;
 mod tail;
@@ -148,6 +149,9 @@ pub struct Growth {
     pub sensitivity: Option<f64>,
     /// How many more cycles would decide, where that can be said.
     pub more_cycles: Option<u32>,
+    /// When the growth or the rise that the verdict speaks of began, in seconds of the recording, where it was not at the begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<f64>,
     /// Why, in words a person understands.
     pub reason: String,
     /// The floors that were judged.

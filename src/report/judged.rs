@@ -206,6 +206,7 @@ mod tests {
             window: None,
             sensitivity: Some(20.0),
             more_cycles: None,
+            since: None,
             reason: "so it is".into(),
             floors: Vec::new(),
         };

@@ -122,6 +122,7 @@ mod tests {
             window: None,
             sensitivity: None,
             more_cycles: None,
+            since: None,
             reason: String::new(),
             floors: Vec::new(),
         }

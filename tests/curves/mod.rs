@@ -23,6 +23,7 @@ mod leaking;
 mod leaking_steps;
 mod plan;
 mod session;
+mod weeks;
 
 use tidewatch::growth::{Axis, Curve, Point};
 use tidewatch::sample::{Metric, Smallest};
@@ -30,6 +31,7 @@ use tidewatch::units::Unit;
 
 pub use csv::to_csv;
 pub use session::{Run, judged};
+pub use weeks::{WEEKS, Week, judge_week};
 
 use self::dice::Dice;
 use self::ground::PAGE;

@@ -98,7 +98,7 @@ pub fn read_curve(input: impl BufRead, unit: Unit) -> Result<Curve, CurveError> 
 /// Judges the curve of a table in a file, as the end of a run that looked for the smallest growth of the defaults.
 pub fn judge_csv(path: &Path, unit: Unit) -> Result<Growth, CurveError> {
     let curve = read_curve(BufReader::new(File::open(path).map_err(CurveError::Read)?), unit)?;
-    let smallest = curve.axis.usual_smallest().of(unit);
+    let smallest = curve.usual_smallest();
     let question =
         Question { smallest, time_driven: None, expect_cap: None, budget: Budget::Spent, collector: Collector::None };
     Ok(judge(&curve, &question))

@@ -218,6 +218,7 @@ mod tests {
             highest: 0.0,
             sensitivity: None,
             more_cycles: None,
+            since: None,
             reason: String::new(),
             floors: Vec::new(),
         };

@@ -1,0 +1,122 @@
+//! The lives of a process that restarts, where only its values tell of it.
+//!
+//! A new life begins where the value falls to its starting level, by more than half its range, at once. A collector and a
+//! buffer that is used again fall too: many times, or not to the level that the process started with. Lives are judged one
+//! by one and never put together: put together, every cache that fills becomes a line.
+
+use super::super::{Growth, Point, Verdict};
+use crate::statistics::quantile::{median, sigma_by_mad};
+use crate::units::show_count;
+
+/// A fall that begins a life is at least this share of the range ...
+const FALL: f64 = 0.5;
+/// ... and ends within this share of it above the starting level.
+const ABOVE_START: f64 = 0.1;
+/// The last quarter of a life lies this share of the range above its lowest value, in the middle.
+const HIGH_BEFORE: f64 = 0.3;
+/// The first samples, whose median is the starting level.
+const FIRST_SAMPLES: usize = 5;
+/// Fewest samples of a life.
+const FEWEST_SAMPLES: usize = 20;
+/// More falls than this are a collector's.
+const MOST_LIVES: usize = 24;
+/// How many of the last lives vote, and how long they must be beside the longest.
+const VOTERS: usize = 6;
+const LEAST_LENGTH: f64 = 0.5;
+/// Lives that must leak: one that does may have been mended by the restart after it.
+const FEWEST_LEAKING: usize = 2;
+
+/// The lives of a curve, each from its first sample to its last; one where it did not restart.
+pub(super) fn of(points: &[Point]) -> Vec<Vec<Point>> {
+    let falls = falls(points);
+    let mut borders = vec![0];
+    borders.extend(falls);
+    borders.push(points.len());
+    let lives: Vec<Vec<Point>> = borders.windows(2).map(|pair| points[pair[0]..pair[1]].to_vec()).collect();
+    let long = lives.iter().filter(|life| life.len() >= FEWEST_SAMPLES).count();
+    // The last life may have just begun, and the first be cut off.
+    if lives.len() > MOST_LIVES || long < 2 || long + 2 < lives.len() { vec![points.to_vec()] } else { lives }
+}
+
+/// The first samples after falls to the starting level.
+fn falls(points: &[Point]) -> Vec<usize> {
+    let values: Vec<f64> = points.iter().map(|point| point.value).collect();
+    let (low, high) =
+        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+    let range = high - low;
+    // A life grows until its end; what falls back from a spike was at its level before.
+    let was_high = |from: usize, end: usize| {
+        let last = &values[end - ((end - from) / 4).max(1)..end];
+        median(last).is_some_and(|level| level - low > HIGH_BEFORE * range)
+    };
+    let differences: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let noise = sigma_by_mad(&differences).unwrap_or(0.0);
+    let Some(start) = median(&values[..FIRST_SAMPLES.min(values.len())]) else { return Vec::new() };
+    let ends_at = start + (ABOVE_START * range).max(2.0 * noise);
+    let is_fall = |i: &usize| values[*i - 1] - values[*i] > FALL * range && values[*i] <= ends_at;
+    let mut found = Vec::new();
+    for fall in (1..values.len()).filter(is_fall) {
+        if range > 0.0 && was_high(found.last().copied().unwrap_or(0), fall) {
+            found.push(fall);
+        }
+    }
+    found
+}
+
+/// The verdicts on the lives of a curve.
+pub(super) struct Lives;
+
+impl Lives {
+    /// Puts the verdicts on single lives together: the last ones that are long enough vote. `whole` is the verdict on the
+    /// curve as it is, whose floors and figures stand where the lives do not agree.
+    pub(super) fn judge(judged: Vec<Growth>, lives: &[Vec<Point>], whole: Growth) -> Growth {
+        let length = |life: &Vec<Point>| life.last().zip(life.first()).map_or(0.0, |(last, first)| last.t - first.t);
+        let longest = lives.iter().map(length).fold(0.0, f64::max);
+        let voters: Vec<Growth> = judged
+            .into_iter()
+            .zip(lives)
+            .filter(|(_, life)| length(life) >= LEAST_LENGTH * longest && life.len() >= FEWEST_SAMPLES)
+            .map(|(growth, _)| growth)
+            .rev()
+            .take(VOTERS)
+            .collect();
+        let with = |verdict: Verdict| voters.iter().filter(|growth| growth.verdict == verdict).count();
+        let (leaks, flat, bounded) = (with(Verdict::Unbounded), with(Verdict::Flat), with(Verdict::Bounded));
+        let told = format!("started again {} time(s)", show_count((lives.len() - 1) as f64));
+        let latest = voters.first().cloned().unwrap_or_else(|| whole.clone());
+        let of_all = voters.len();
+        if leaks >= FEWEST_LEAKING && 2 * leaks > of_all && !is_rest(latest.verdict) {
+            let rates: Vec<f64> = voters.iter().filter_map(|growth| Some(growth.per_hour?.value)).collect();
+            if let Some(leaking) = voters.iter().find(|growth| growth.verdict == Verdict::Unbounded).cloned() {
+                let unit = leaking.metric.unit();
+                let rate = median(&rates).map_or_else(String::new, |rate| format!(" {} an hour", unit.show(rate)));
+                let reason = format!(
+                    "grows{rate} within {leaks} of the last {of_all} lives, and restarts hide it ({told}); the latest: {}",
+                    leaking.reason
+                );
+                return Growth { reason, highest: whole.highest, ..leaking };
+            }
+        }
+        let is_latest =
+            lives.last().is_some_and(|life| life.len() >= FEWEST_SAMPLES && length(life) >= LEAST_LENGTH * longest);
+        let rested = flat + bounded;
+        let (verdict, reason) = if is_latest && is_rest(latest.verdict) && 2 * leaks <= of_all {
+            let grew = if leaks > 0 { "; earlier lives grew" } else { "" };
+            let told = format!("the latest of {} lives is at rest ({told}{grew}): {}", lives.len(), latest.reason);
+            (if leaks > 0 { Verdict::Bounded } else { latest.verdict }, told)
+        } else if 2 * rested > of_all && leaks == 0 {
+            (
+                if bounded > 0 { Verdict::Bounded } else { Verdict::Flat },
+                format!("at rest within {rested} of the last {of_all} lives ({told})"),
+            )
+        } else {
+            (Verdict::Inconclusive, format!("{told}, and its last lives do not decide; the latest: {}", latest.reason))
+        };
+        let suspected = verdict == Verdict::Inconclusive && (leaks > 0 || voters.iter().any(|growth| growth.suspected));
+        Growth { verdict, reason, suspected, more_cycles: None, highest: whole.highest, ..latest }
+    }
+}
+
+fn is_rest(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Flat | Verdict::Bounded)
+}

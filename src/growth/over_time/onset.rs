@@ -1,0 +1,131 @@
+//! Where a curve changed last: the place that cuts it best into two straight parts.
+
+use super::super::Point;
+use super::super::judge::Summary;
+use crate::statistics::quantile::{median, sigma_by_mad};
+use crate::statistics::sen;
+
+/// Pieces that a curve is cut into to find the place.
+const PIECES: usize = 200;
+/// Fewest samples of a piece: one that is low by chance is not alone.
+const FEWEST_IN_PIECE: usize = 3;
+/// Fewest pieces on each side of the place.
+const FEWEST_PIECES: usize = 4;
+/// A rise is a jump when its first pieces already hold this share of it.
+const JUMP_SHARE: f64 = 0.7;
+/// The slope since a change beside that before it: what slows down has no onset.
+const STEEPER: f64 = 1.5;
+/// A change must stand so many standard deviations over the noise.
+const OVER_NOISE: f64 = 4.0;
+
+/// How a curve rises after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rise {
+    /// At once.
+    Jump,
+    /// On and on.
+    Ramp,
+}
+
+/// A change for good.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Onset {
+    /// The index of the first sample after it.
+    pub first: usize,
+    /// When, in seconds.
+    pub t: f64,
+    /// How far the end lies above what was before.
+    pub height: f64,
+    pub rise: Rise,
+    /// Whether the end lies above all that was before.
+    pub is_new_high: bool,
+    /// Whether it rises faster since than before.
+    pub is_steeper: bool,
+}
+
+/// The last change of a curve, if its end lies above what was before it.
+pub(super) fn of(points: &[Point], pieces: &[Piece], summary: &Summary) -> Option<Onset> {
+    let place = best_cut(pieces)?;
+    let (before, after) = pieces.split_at(place);
+    let values = |part: &[Piece]| part.iter().map(|piece| piece.value).collect::<Vec<_>>();
+    let (early, late) = (values(before), values(after));
+    let tail = &late[late.len() - late.len().div_ceil(4).max(2)..];
+    let level = median(&early[early.len() - early.len().div_ceil(4).max(2)..])?;
+    let height = median(tail)? - level;
+    let noise = noise(pieces).max(summary.quantum);
+    if height < OVER_NOISE * noise {
+        return None;
+    }
+    let first_part = median(&late[..late.len().div_ceil(8).max(2)])? - level;
+    let highest = early.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    Some(Onset {
+        first: after[0].first,
+        t: points[after[0].first].t,
+        height,
+        rise: if first_part >= JUMP_SHARE * height { Rise::Jump } else { Rise::Ramp },
+        is_new_high: median(tail)? > highest + noise,
+        is_steeper: slope(after)? > STEEPER * slope(before)?.max(0.0),
+    })
+}
+
+/// The lowest value of a few neighbouring samples.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    first: usize,
+    pub t: f64,
+    pub value: f64,
+}
+
+/// A curve in pieces.
+pub(super) fn pieces(points: &[Point]) -> Vec<Piece> {
+    let length = points.len().div_ceil(PIECES).max(FEWEST_IN_PIECE);
+    let chunks = points.chunks(length).enumerate();
+    let piece = |(number, chunk): (usize, &[Point])| {
+        let lowest = chunk.iter().map(|point| point.value).fold(f64::INFINITY, f64::min);
+        Piece { first: number * length, t: chunk[0].t, value: lowest }
+    };
+    chunks.map(piece).collect()
+}
+
+/// The place that leaves the least squares around a line on each side.
+fn best_cut(pieces: &[Piece]) -> Option<usize> {
+    let t0 = pieces.first()?.t;
+    let sums = Sums::of(pieces.iter().map(|piece| (piece.t - t0, piece.value)));
+    let last = pieces.len().checked_sub(FEWEST_PIECES)?;
+    let cost = |place: usize| sums.around_line(0, place) + sums.around_line(place, pieces.len());
+    (FEWEST_PIECES..=last).min_by(|a, b| cost(*a).total_cmp(&cost(*b)))
+}
+
+/// Sums up to each place, so that a line through any part is had at once.
+struct Sums(Vec<[f64; 5]>);
+
+impl Sums {
+    fn of(values: impl Iterator<Item = (f64, f64)>) -> Self {
+        let mut sums = vec![[0.0; 5]];
+        for (x, y) in values {
+            let mut next = sums[sums.len() - 1];
+            [x, y, x * x, x * y, y * y].iter().zip(&mut next).for_each(|(value, sum)| *sum += value);
+            sums.push(next);
+        }
+        Self(sums)
+    }
+
+    /// The sum of squares around the line through a part.
+    fn around_line(&self, from: usize, to: usize) -> f64 {
+        let n = (to - from) as f64;
+        let [x, y, xx, xy, yy] = std::array::from_fn(|k| self.0[to][k] - self.0[from][k]);
+        let (sxx, sxy, syy) = (xx - x * x / n, xy - x * y / n, yy - y * y / n);
+        if sxx > 0.0 { (syy - sxy * sxy / sxx).max(0.0) } else { syy.max(0.0) }
+    }
+}
+
+fn slope(pieces: &[Piece]) -> Option<f64> {
+    let (x, y): (Vec<f64>, Vec<f64>) = pieces.iter().map(|piece| (piece.t, piece.value)).unzip();
+    sen::slope(&x, &y)
+}
+
+/// The noise from piece to piece.
+fn noise(pieces: &[Piece]) -> f64 {
+    let differences: Vec<f64> = pieces.windows(2).map(|pair| pair[1].value - pair[0].value).collect();
+    sigma_by_mad(&differences).unwrap_or(0.0) / std::f64::consts::SQRT_2
+}
