@@ -36,7 +36,7 @@ pub struct Words {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    reading: ReadingWords,
+    reading: ReadingArgs,
     /// The smallest growth that matters per operation, or per second where no operations are known, like 64B or (for counts)
     /// 1e-4 [default: 100B or 1e-4 per operation, 1KiB or 0.2 per second]
     #[arg(long, value_name = "AMOUNT")]
@@ -60,7 +60,7 @@ pub struct Words {
 
 /// How files are read, where their names do not say it.
 #[derive(Debug, Args)]
-struct ReadingWords {
+struct ReadingArgs {
     /// What the values count [default: what their names say, else memory]
     #[arg(long, value_name = "WHAT", value_enum)]
     resource: Option<ResourceWord>,
@@ -84,7 +84,7 @@ struct ReadingWords {
     until: Option<String>,
 }
 
-impl ReadingWords {
+impl ReadingArgs {
     fn query(&self) -> anyhow::Result<Query> {
         let said = |option: &str, error: String| anyhow!("{option}: {error}");
         let unit = self.unit.as_deref().map(parse_value_unit).transpose().map_err(|error| said("--unit", error))?;

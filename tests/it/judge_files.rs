@@ -63,7 +63,10 @@ fn each_subject_of_a_table_is_a_curve_the_growing_first() {
     assert_eq!(told.code, Some(1), "{told}");
     let place = |words: &str| told.stdout.find(words).unwrap_or_else(|| panic!("{words}: {told}"));
     assert!(place("pods.csv#{pod=\"api-0\"}: unbounded") < place("pods.csv#{pod=\"sidecar\"}: flat"), "{told}");
-    assert!(told.stdout.contains("pods.csv: total `memory_kib` of 2 subjects: 317 MiB at the end, +58.5 MiB"), "{told}");
+    assert!(
+        told.stdout.contains("pods.csv: total `memory_kib` of 2 subjects: 317 MiB at the end, +58.5 MiB"),
+        "{told}"
+    );
     // Programs get them in the order of the file.
     let json = desk.judge(&["pods.csv", "--json"]);
     assert_eq!(verdicts(&json), [pair("{pod=\"sidecar\"}", "flat"), pair("{pod=\"api-0\"}", "unbounded")], "{json}");

@@ -57,7 +57,7 @@ impl Found {
                 .iter()
                 .filter(|(name, _)| varying.as_ref().is_none_or(|varying| varying.contains(name.as_str())))
                 .collect();
-            let column = several_columns.then(|| one.measure.title.clone()).unwrap_or_default();
+            let column = if several_columns { one.measure.title.clone() } else { String::new() };
             let braces = if labels.is_empty() && !tells_all { String::new() } else { braced(&labels) };
             let name = format!("{column}{braces}");
             // Subjects add up; different figures of one subject do not.

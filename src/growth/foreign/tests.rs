@@ -5,6 +5,7 @@ use crate::growth::{Axis, Point};
 use crate::sample::{Metric, Phase};
 
 mod formats;
+mod subjects;
 
 fn read(text: &str, unit: Unit) -> Result<Vec<Foreign>, CurveError> {
     read_curves(text.as_bytes(), &Query::of(unit))

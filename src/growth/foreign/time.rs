@@ -238,7 +238,7 @@ impl Parts {
             },
             None => (None, token),
         };
-        let numbers: Option<Vec<f64>> = clock.split(':').map(|part| clock_number(part)).collect();
+        let numbers: Option<Vec<f64>> = clock.split(':').map(clock_number).collect();
         let clock = match numbers.as_deref() {
             Some([first, second]) => Clock { days, first: *first, second: *second, third: None },
             Some([first, second, third]) => Clock { days, first: *first, second: *second, third: Some(*third) },

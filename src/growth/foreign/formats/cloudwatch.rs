@@ -29,11 +29,7 @@ fn sees_json(head: &Head<'_>) -> bool {
 
 fn read_json(lines: &mut Lines<'_>, sheet: &mut Sheet<'_>) -> Result<(), CurveError> {
     let number = lines.passed() + 1;
-    let documents = whole(lines, "", number).map_err(|error| match error {
-        // The line in front is made up.
-        CurveError::Line { line, what } => CurveError::line(line.saturating_sub(1).max(1), what),
-        other => other,
-    })?;
+    let documents = whole(lines, "", number)?;
     sheet.disorder = Disorder::Usual;
     let mut rows = Vec::new();
     for document in &documents {

@@ -34,6 +34,11 @@ fn holds_value(line: &str) -> bool {
 
 fn read(lines: &mut Lines<'_>, sheet: &mut Sheet<'_>) -> Result<(), CurveError> {
     let mut rows = Rows { begun: false };
+    // A list may be one line, however long.
+    if lines.rest().fill_buf().map_err(CurveError::Read)?.first() == Some(&b'[') {
+        let line = lines.passed() + 1;
+        return read_document(lines, sheet, &mut rows, "", line, None);
+    }
     while let Some(line) = lines.advance()? {
         let text = line.text.trim();
         if !text.starts_with('{') || !text.ends_with(['}', ',']) {
@@ -59,7 +64,7 @@ fn read(lines: &mut Lines<'_>, sheet: &mut Sheet<'_>) -> Result<(), CurveError> 
 
 /// The whole of a text of JSON whose first line was read already.
 pub(super) fn whole(lines: &mut Lines<'_>, begun: &str, line: usize) -> Result<Vec<Value>, CurveError> {
-    let mut text = format!("{begun}\n");
+    let mut text = if begun.is_empty() { String::new() } else { format!("{begun}\n") };
     lines.rest().take(LARGEST_DOCUMENT).read_to_string(&mut text).map_err(CurveError::Read)?;
     if text.len() as u64 >= LARGEST_DOCUMENT {
         return Err(CurveError::line(

@@ -189,7 +189,6 @@ impl Reader<'_, '_> {
     fn take_series(&mut self, series: Series) -> Result<(), String> {
         let mut labels = series.metric;
         labels.extend(series.labels.into_iter().map(|label| (label.name, label.value)));
-        let told = || format!("{labels:?}");
         let samples: Vec<(f64, f64)> = match (series.values, series.timestamps, series.samples, series.value) {
             (Some(values), None, _, _) => values.pairs()?,
             (Some(values), Some(times), _, _) => values.at(&times)?,
@@ -210,7 +209,7 @@ impl Reader<'_, '_> {
             }
         };
         let measure = measure(labels.get(NAME).map(String::as_str), self.sheet)
-            .map_err(|what| format!("series {}: {what}", told()))?;
+            .map_err(|what| format!("series {}: {what}", samples::braced(&labels)))?;
         let labels: Vec<(String, String)> = labels.into_iter().collect();
         let index = match self.found.get(&labels) {
             Some(index) => *index,

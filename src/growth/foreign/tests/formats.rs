@@ -41,7 +41,7 @@ fn clock(n: u32) -> String {
 fn clock_12(n: u32) -> String {
     let minute = 23 * 60 + 30 + n;
     let hour = minute / 60 % 24;
-    let shown = if hour % 12 == 0 { 12 } else { hour % 12 };
+    let shown = if hour.is_multiple_of(12) { 12 } else { hour % 12 };
     format!("{shown:02}:{:02}:00 {}", minute % 60, if hour < 12 { "AM" } else { "PM" })
 }
 
