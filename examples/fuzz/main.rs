@@ -4,6 +4,7 @@
 //! process (a panic, an overflow of the stack, an abort for want of memory, more than 2 s of processor time) leaves the input
 //! behind. The same seed gives the same inputs.
 
+mod formats;
 mod mutate;
 mod targets;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tidewatch::growth::{Budget, Collector, Question, judge, read_curves};
+use super::formats;
+use tidewatch::growth::{Budget, Collector, Query, Question, judge, read_curves};
 use tidewatch::probe::fuzzing;
 use tidewatch::probe::heap::OpenModule;
 use tidewatch::probe::heap::symbols::Symbolizer;
@@ -199,9 +200,12 @@ fn curves(_: &Path) -> Target {
         ),
         rows(&|n| format!("2026-01-01T00:00:{n:02}Z\t{}\n", n * 7)),
     ];
+    let corpus = [corpus, formats::all()].concat();
     let try_out = |bytes: &[u8]| {
-        for unit in [Unit::Bytes, Unit::Count] {
-            let found = match read_curves(bytes, unit) {
+        let every_s = Some(60.0);
+        let asked = [Query::of(Unit::Bytes), Query::of(Unit::Count), Query { every_s, ..Query::default() }];
+        for query in &asked {
+            let found = match read_curves(bytes, query) {
                 Ok(found) => found,
                 Err(error) => {
                     drop(error.in_file("f"));
@@ -209,7 +213,7 @@ fn curves(_: &Path) -> Target {
                 }
             };
             let judged = |curve: tidewatch::growth::Foreign| {
-                let smallest = curve.curve.axis.usual_smallest().of(unit);
+                let smallest = curve.curve.axis.usual_smallest().of(curve.curve.metric.unit());
                 let question = Question {
                     smallest,
                     time_driven: None,
@@ -219,11 +223,19 @@ fn curves(_: &Path) -> Target {
                 };
                 let growth = judge(&curve.curve, &question);
                 // The name of a file and its labels may say what they like; figures may not.
-                Judged { name: "file".into(), growth, level: curve.curve.recent_high(), remarks: curve.remarks }
+                Judged {
+                    file: "file".into(),
+                    name: "file".into(),
+                    growth,
+                    level: curve.curve.recent_high(),
+                    remarks: curve.remarks,
+                    sums: curve.sums.map(|_| String::new()),
+                    limit: Some(1e9),
+                }
             };
             let curves: Vec<Judged> = found.into_iter().take(20).map(judged).collect();
             curves.iter().try_for_each(|curve| check_text(&curve.json_line()))?;
-            check_text(&story(&curves, Some(1e9), ColorMode::Plain, 100))?;
+            check_text(&story(&curves, ColorMode::Plain, 100))?;
         }
         Ok(())
     };
@@ -241,6 +253,19 @@ fn curves(_: &Path) -> Target {
         "settle",
         "NaN",
         "+Inf",
+        "23:59:59",
+        "2025-03-01 09:00:00",
+        "12:00:00 AM",
+        "MiB",
+        "->",
+        "GC(",
+        "[GC ",
+        "top - ",
+        "PID",
+        "RSS",
+        " MB, ",
+        "rss=",
+        "\"Datapoints\"",
     ];
     Target { corpus: corpus.into_iter().map(String::into_bytes).collect(), words, try_out: Box::new(try_out) }
 }

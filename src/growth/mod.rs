@@ -33,7 +33,7 @@ pub use activity::Activity;
 pub use collector::Collector;
 pub use curve::{Axis, Curve, Point};
 pub use floors::Floors;
-pub use foreign::{CurveError, Foreign, judge_csv, read_curve, read_curves};
+pub use foreign::{Bound, CurveError, Foreign, Query, judge_csv, parse_value_unit, read_curve, read_curves};
 pub use judge::judge;
 pub use limit::{TimeToLimit, time_to_limit};
 pub use looks::{Needs, is_look, looks, needed_operations};

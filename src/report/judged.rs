@@ -2,8 +2,12 @@
 //!
 //! The names come from the command line and from the files: they are untrusted.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use super::chart::{ChartData, Panel};
 use super::escape::json;
 use super::limits::{LimitTime, THIS_RUN};
 use super::table::verdict_style;
@@ -17,6 +21,8 @@ const LONGEST_NAME: usize = 200;
 /// A curve with its verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
+    /// The file that holds it.
+    pub file: String,
     /// The file, and the series in it where it holds several: `FILE#{job="api"}`.
     pub name: String,
     /// The verdict.
@@ -25,6 +31,10 @@ pub struct Judged {
     pub level: Option<f64>,
     /// What was left out of the file or put together.
     pub remarks: Vec<String>,
+    /// What it is a part of, where subjects of the file add up.
+    pub sums: Option<String>,
+    /// The amount at which something breaks.
+    pub limit: Option<f64>,
 }
 
 /// One line for programs. Its members are an agreement: none is added or left out.
@@ -77,14 +87,14 @@ impl Judged {
         reason
     }
 
-    fn tell(&self, page: &mut Page, limit: Option<f64>) {
+    fn tell(&self, page: &mut Page) {
         let growth = &self.growth;
         page.blank();
         let name = words::cut(&self.name, LONGEST_NAME);
         page.styled(&format!("{name}: {}", verdict_word(growth)), &verdict_style(growth.verdict));
         page.item("  ", &rate(growth));
         page.item("  ", &basis(growth));
-        if let Some(sentence) = limit.and_then(|limit| self.limit_sentence(limit)) {
+        if let Some(sentence) = self.limit.and_then(|limit| self.limit_sentence(limit)) {
             page.item("  ", &sentence);
         }
         page.item("  ", "Why:");
@@ -116,14 +126,57 @@ impl Judged {
 }
 
 /// What all curves came to, for a person at a terminal of so many columns.
-pub fn story(curves: &[Judged], limit: Option<f64>, colour: ColorMode, width: usize) -> String {
+///
+/// The curves of one file stand together, those that grow first.
+pub fn story(curves: &[Judged], colour: ColorMode, width: usize) -> String {
     let mut page = Page::new(colour, width);
-    curves.iter().for_each(|curve| curve.tell(&mut page, limit));
+    for file in curves.chunk_by(|a, b| a.file == b.file) {
+        let mut ordered: Vec<&Judged> = file.iter().collect();
+        ordered.sort_by_key(|curve| Reverse((curve.growth.verdict, curve.growth.suspected)));
+        ordered.iter().for_each(|curve| curve.tell(&mut page));
+        for line in totals(file) {
+            page.blank();
+            page.item("", &line);
+        }
+    }
     if curves.len() > 1 {
         page.blank();
         page.line(&tally(curves));
     }
     page.finish()
+}
+
+/// What the subjects of a file came to together: `pods.csv: 2 subjects together: 519 MiB at the end, +60 MiB since the first sample.`
+fn totals(file: &[Judged]) -> Vec<String> {
+    let mut groups: BTreeMap<&str, Vec<&Judged>> = BTreeMap::new();
+    for curve in file {
+        if let Some(group) = &curve.sums {
+            groups.entry(group).or_default().push(curve);
+        }
+    }
+    let several = groups.into_iter().filter(|(_, curves)| curves.len() > 1);
+    let line = |(group, curves): (&str, Vec<&Judged>)| {
+        let unit = curves[0].growth.metric.unit();
+        let sum = |of: fn(&Growth) -> f64| curves.iter().map(|curve| of(&curve.growth)).sum::<f64>();
+        let of = if group.is_empty() { String::new() } else { format!(" `{group}`") };
+        format!(
+            "{}: total{of} of {} subjects: {} at the end, {} since the first sample.",
+            words::cut(&curves[0].file, LONGEST_NAME),
+            curves.len(),
+            unit.show(sum(|growth| growth.last)),
+            unit.show_signed(sum(Growth::growth))
+        )
+    };
+    several.map(line).collect()
+}
+
+/// The picture of judged curves.
+pub fn picture(curves: &[Judged], panels: Vec<Panel>) -> ChartData {
+    let title = match curves {
+        [one] => format!("{}: {}", one.name, verdict_word(&one.growth)),
+        several => tally(several),
+    };
+    ChartData { title, subtitle: "tidewatch judge".into(), panels, numbers: "the output of `tidewatch judge --json`" }
 }
 
 /// `3 curves: 1 unbounded, 2 flat`.
@@ -210,7 +263,9 @@ mod tests {
             reason: "so it is".into(),
             floors: Vec::new(),
         };
-        Judged { name: "a\u{1b}[31m.csv".into(), growth, level: Some(0.0), remarks: vec!["one is left out".into()] }
+        let name = "a\u{1b}[31m.csv".to_owned();
+        let remarks = vec!["one is left out".into()];
+        Judged { file: name.clone(), name, growth, level: Some(0.0), remarks, sums: None, limit: None }
     }
 
     const RATE: Estimate = Estimate { value: 1024.0, low: 1000.0, high: 1100.0 };
@@ -235,7 +290,11 @@ mod tests {
             judged(Axis::Operations, Verdict::Flat, Some(RATE)),
             judged(Axis::Operations, Verdict::Inconclusive, None),
         ];
-        let text = story(&curves, Some(7.2 * 1024.0 * 1024.0), ColorMode::Plain, 200);
+        let limit = Some(7.2 * 1024.0 * 1024.0);
+        // Each has a file of its own: they stay in this order.
+        let curves: Vec<Judged> =
+            curves.into_iter().enumerate().map(|(n, curve)| Judged { file: n.to_string(), limit, ..curve }).collect();
+        let text = story(&curves, ColorMode::Plain, 200);
         let expected = "\
 a\\u{1b}[31m.csv: unbounded
   3.52 MiB an hour (3.43 MiB to 3.78 MiB); 1 KiB a second (1000 B to 1.07 KiB). Growth over time: no operations are known.

@@ -20,7 +20,8 @@ pub fn picture(recording: &Recording, findings: &Findings, outcome: &str) -> Cha
             })
         })
         .collect();
-    ChartData { title: format!("{}: {outcome}", recording.header.plan.name), subtitle: subtitle(recording), panels }
+    let title = format!("{}: {outcome}", recording.header.plan.name);
+    ChartData { title, subtitle: subtitle(recording), panels, numbers: "summary.json" }
 }
 
 /// The metrics of a scenario that are drawn, at least one where anything was seen.

@@ -14,6 +14,26 @@ pub enum RunDirError {
         /// What the system said.
         source: io::Error,
     },
+    /// The system refused a file.
+    #[error("could not write {}: {source}", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is there already.
+    #[error("{} is there already; name another file, or use --force to replace it", path.display())]
+    Exists {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Something that is not a file is there.
+    #[error("{} is not a plain file, and tidewatch writes through no link; name another one", path.display())]
+    NoFile {
+        /// What is there.
+        path: PathBuf,
+    },
     /// A symbolic link stands where the directory should be.
     #[error("{} is a symbolic link, and tidewatch writes through none; name the directory itself with --out", path.display())]
     Symlink {
@@ -88,6 +108,6 @@ pub(super) const FORCE: &str = ", or use --force to replace the reports in it an
 impl RunDirError {
     /// Whether the words of the user are wrong, and not the machine.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Create { .. })
+        !matches!(self, Self::Create { .. } | Self::Write { .. })
     }
 }

@@ -16,6 +16,7 @@ mod error;
 mod file_size;
 mod leftovers;
 mod private;
+mod single_file;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -32,6 +33,7 @@ pub use error::RunDirError;
 pub use file_size::fail_writes_past_the_size_limit;
 pub use leftovers::remove_leftovers;
 pub use private::PrivateDir;
+pub use single_file::{check_free, write_file};
 
 use directory::{FileId, random_name};
 

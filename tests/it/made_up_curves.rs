@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tidewatch::growth::{Verdict, read_curve};
+use tidewatch::growth::{Growth, Verdict, read_curve};
 use tidewatch::units::Unit;
 
-use crate::curves::{Class, MadeUp, Run, Shape, Truth, WEEKS, classes, judge_week, judged, to_csv};
+use crate::curves::{Class, MadeUp, Run, Shape, Truth, WEEKS, Week, classes, judge_week, judged, to_csv};
 
 /// Curves of each class.
 const SEEDS: u64 = 20;
@@ -125,6 +125,9 @@ fn the_csv_of_a_curve_reads_back() {
 #[test]
 fn weeks_without_a_leak_are_never_called_unbounded_and_late_rises_never_at_rest() {
     let (mut wrong, mut found, mut leaks, mut decided, mut clean) = (Vec::new(), 0, 0, 0, 0);
+    let told = |week: &Week, seed, growth: &Growth| {
+        format!("{} {seed} ({}): {:?}: {}", week.name, week.stands_for, growth.verdict, growth.reason)
+    };
     for week in &WEEKS {
         for seed in 1..=SEEDS {
             let growth = judge_week(&week.draw(seed));
@@ -134,7 +137,7 @@ fn weeks_without_a_leak_are_never_called_unbounded_and_late_rises_never_at_rest(
                 _ => is_rest,
             };
             if is_wrong {
-                wrong.push(format!("{} {seed}: {:?}: {}", week.name, growth.verdict, growth.reason));
+                wrong.push(told(week, seed, &growth));
             }
             match week.truth {
                 Truth::Clean => (clean, decided) = (clean + 1, decided + u64::from(growth.is_decided())),

@@ -59,6 +59,7 @@ mod heap_servers;
 mod heap_symbols;
 mod hostile;
 mod judge;
+mod judge_files;
 mod kill_nine;
 mod left_behind;
 mod made_up_curves;

@@ -1,104 +1,185 @@
-//! The lines of a text, one at a time in the same buffer.
+//! The lines of a text, one at a time in the same buffer, and how a text begins.
 
+use std::borrow::Cow;
 use std::io::{BufRead, Read};
 
 use super::CurveError;
+use super::sheet::is_stamp;
+use super::time::prefix;
 
 /// No line of a table comes near this; a longer one is something else.
 const LONGEST_LINE: u64 = 1 << 20;
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// So much of a file is looked at to recognise its format.
+pub(super) const HEAD: u64 = 1 << 16;
+/// So many lines of it.
+const HEAD_LINES: usize = 60;
+
+/// Where times stand that are no part of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamps {
+    /// Nowhere: every line is the format's.
+    None,
+    /// On lines of their own, before those they belong to.
+    Lines,
+    /// In front of each line, or on lines of their own.
+    Prefixes,
+}
 
 /// How a file begins.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Opening {
-    /// As JSON does: nothing was read of it yet.
-    Json,
-    /// With this line, which is the next one.
-    Text(String),
-    /// It holds blanks at most.
-    Nothing,
+pub(super) struct Head<'a> {
+    /// Lines that are not blank and hold more than a time.
+    pub lines: Vec<&'a str>,
+}
+
+impl<'a> Head<'a> {
+    pub fn of(text: &'a str) -> Self {
+        let lines = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty());
+        Self { lines: lines.filter(|line| !is_stamp(line)).take(HEAD_LINES).collect() }
+    }
+
+    /// The same without the time in front of each line, if its first lines have one.
+    pub fn without_prefixes(&self) -> Option<Self> {
+        let rest = |line: &&'a str| prefix(line).map(|end| line[end..].trim_start());
+        let first = self.lines.first().and_then(rest)?;
+        self.lines.get(1).is_none_or(|line| rest(line).is_some()).then_some(())?;
+        let lines = [first].into_iter().chain(self.lines.iter().skip(1).map(|line| rest(line).unwrap_or(line)));
+        Some(Self { lines: lines.collect() })
+    }
+
+    pub fn first(&self) -> &'a str {
+        self.lines.first().copied().unwrap_or_default()
+    }
+
+    pub fn any(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.lines.iter().any(|line| is(line))
+    }
+}
+
+/// A line without its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a> {
+    pub text: &'a str,
+    /// From 1.
+    pub number: usize,
+    /// The time in front of it or on a line before.
+    pub stamp: Option<&'a str>,
+}
+
+impl Line<'_> {
+    pub fn misfit(&self, what: impl Into<String>) -> CurveError {
+        CurveError::line(self.number, what)
+    }
 }
 
 /// The lines of a text. Blank ones hold nothing and are passed over.
-pub(super) struct Lines<R> {
-    input: R,
+pub(super) struct Lines<'r> {
+    input: Box<dyn BufRead + 'r>,
     line: Vec<u8>,
     number: usize,
-    /// The present line is the next one to be handed out.
-    again: bool,
+    pub stamps: Stamps,
+    stamp: Option<String>,
 }
 
-impl<R: BufRead> Lines<R> {
-    pub fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), number: 0, again: false }
+impl<'r> Lines<'r> {
+    pub fn new(input: Box<dyn BufRead + 'r>, before: usize) -> Self {
+        Self { input, line: Vec::new(), number: before, stamps: Stamps::None, stamp: None }
     }
 
-    /// The number of the present line, from 1.
-    pub fn number(&self) -> usize {
-        self.number.max(1)
+    /// How many lines were passed over.
+    pub fn passed(&self) -> usize {
+        self.number
     }
 
-    /// Looks at how the text begins.
-    pub fn opening(&mut self) -> Result<Opening, CurveError> {
-        if self.input.fill_buf().map_err(CurveError::Read)?.starts_with(BYTE_ORDER_MARK) {
-            self.input.consume(BYTE_ORDER_MARK.len());
-        }
-        match self.first_byte()? {
-            None => Ok(Opening::Nothing),
-            Some(b'{' | b'[') => Ok(Opening::Json),
-            Some(_) => {
-                let line = self.advance()?.map(str::to_owned);
-                self.again = true;
-                Ok(line.map_or(Opening::Nothing, Opening::Text))
-            }
-        }
+    /// What was not read yet.
+    pub fn rest(&mut self) -> &mut (dyn BufRead + 'r) {
+        &mut *self.input
     }
 
-    /// Passes over blanks and hands out the byte after them, which stays unread.
-    fn first_byte(&mut self) -> Result<Option<u8>, CurveError> {
+    /// The next line that is not blank; `None` at the end.
+    pub fn advance(&mut self) -> Result<Option<Line<'_>>, CurveError> {
         loop {
-            let buffer = self.input.fill_buf().map_err(CurveError::Read)?;
-            let Some(&byte) = buffer.first() else { return Ok(None) };
-            if !matches!(byte, b' ' | b'\n' | b'\r') {
-                return Ok(Some(byte));
-            }
-            self.number += usize::from(byte == b'\n');
-            self.input.consume(1);
-        }
-    }
-
-    /// What was not read yet, and the lines that lie before it.
-    pub fn into_rest(self) -> (R, usize) {
-        (self.input, self.number)
-    }
-
-    /// The next line that is not blank, without its end; `None` at the end.
-    pub fn advance(&mut self) -> Result<Option<&str>, CurveError> {
-        while !std::mem::take(&mut self.again) {
-            self.line.clear();
-            let mut limited = self.input.by_ref().take(LONGEST_LINE);
-            let read = limited.read_until(b'\n', &mut self.line).map_err(CurveError::Read)?;
-            if read == 0 {
+            if !self.fill()? {
                 return Ok(None);
+            }
+            if std::str::from_utf8(&self.line).is_err() {
+                return Err(CurveError::line(self.number, "is not text"));
+            }
+            if self.stamps == Stamps::None || !self.take_stamp() {
+                break;
+            }
+        }
+        let begin = if self.stamps == Stamps::Prefixes { self.take_prefix() } else { 0 };
+        let text = std::str::from_utf8(&self.line[begin..]).unwrap_or_default();
+        Ok(Some(Line { text, number: self.number, stamp: self.stamp.as_deref() }))
+    }
+
+    /// Whether the present line is a time and nothing else, which is kept.
+    fn take_stamp(&mut self) -> bool {
+        let text = std::str::from_utf8(&self.line).unwrap_or_default();
+        let is = is_stamp(text);
+        if is {
+            self.stamp = Some(text.trim().to_owned());
+        }
+        is
+    }
+
+    /// Keeps the time in front of the present line, and says where the rest begins.
+    fn take_prefix(&mut self) -> usize {
+        let text = std::str::from_utf8(&self.line).unwrap_or_default();
+        let Some(end) = prefix(text) else { return 0 };
+        self.stamp = Some(text[..end].trim().to_owned());
+        end + (text[end..].len() - text[end..].trim_start().len())
+    }
+
+    fn fill(&mut self) -> Result<bool, CurveError> {
+        loop {
+            self.line.clear();
+            let read =
+                (&mut self.input).take(LONGEST_LINE).read_until(b'\n', &mut self.line).map_err(CurveError::Read)?;
+            if read == 0 {
+                return Ok(false);
             }
             self.number += 1;
             if read as u64 == LONGEST_LINE {
                 return Err(CurveError::line(self.number, format!("is longer than {LONGEST_LINE} bytes")));
+            }
+            if self.line.contains(&b'\x1b') {
+                self.line = without_cursor(&self.line);
             }
             let end = self.line.trim_ascii_end().len();
             // A tab at the end may be an empty field.
             let end = end + self.line[end..].iter().take_while(|byte| **byte == b'\t').count();
             self.line.truncate(end);
             if !self.line.trim_ascii().is_empty() {
-                break;
+                return Ok(true);
             }
         }
-        let text = std::str::from_utf8(&self.line);
-        text.map(Some).map_err(|_| CurveError::line(self.number, "is not text"))
     }
+}
 
-    /// The error that the present line does not fit.
-    pub fn misfit(&self, what: impl Into<String>) -> CurveError {
-        CurveError::line(self.number(), what)
+/// A line without the orders that programs give a terminal to clear it and to go to its begin.
+fn without_cursor(line: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(line.len());
+    let mut at = 0;
+    while at < line.len() {
+        if line[at..].starts_with(b"\x1b[") {
+            let order = &line[at + 2..];
+            let length = order.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b';').count();
+            if order.get(length).is_some_and(|last| b"HJKfABCDG".contains(last)) {
+                at += length + 3;
+                continue;
+            }
+        }
+        kept.push(line[at]);
+        at += 1;
     }
+    kept
+}
+
+/// The beginning of a file as text. The last line may be cut.
+pub(super) fn as_text(head: &[u8]) -> Cow<'_, str> {
+    if head.contains(&b'\x1b') {
+        return Cow::Owned(String::from_utf8_lossy(&without_cursor(head)).into_owned());
+    }
+    String::from_utf8_lossy(head)
 }

@@ -1,29 +1,42 @@
 //! Curves from elsewhere: what other programs wrote, read as curves.
 //!
-//! The format is recognised by what a file holds, never by its name: tables (CSV, TSV, columns apart by blanks), logs of
-//! psrecord, `.dat` files of mprof, answers of Prometheus to a range query. Nothing is skipped in silence: what cannot be
-//! read is an error with its line, and what a format may leave out of a curve is told in [`Foreign::remarks`].
+//! A file goes three steps. A *reader* (`formats`, one file for each format) recognises it by what it holds, never by its name,
+//! and hands its rows to a *sheet* (`sheet`): times, cells, and columns with a name. `layout` decides in one place which
+//! column is the time, which says whose value it is, which is judged and in which unit. Then each subject is a *series*
+//! (`series`, `order`, `subjects`): put in the order of time, operations counted on, and made a curve.
+//!
+//! Nothing is skipped in silence: what cannot be read is an error with its line, what may be read in two ways is asked, and what is
+//! left out of a curve is told in [`Foreign::remarks`]. How curves are judged is no business of these files.
 
-mod header;
+mod cell;
+mod formats;
+mod layout;
 mod lines;
-mod mprof;
-mod prometheus;
-mod psrecord;
-mod table;
+mod name;
+mod order;
+mod query;
+mod series;
+mod sheet;
+mod subjects;
 #[cfg(test)]
 mod tests;
+mod time;
+mod unread;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Cursor, Read as _};
 use std::path::Path;
 
-use self::lines::{Lines, Opening};
-use super::{Axis, Budget, Collector, Curve, Growth, Point, Question, judge};
-use crate::sample::Metric;
+use self::lines::{Head, Lines};
+use self::sheet::Sheet;
+use super::{Budget, Collector, Curve, Growth, Question, judge};
 use crate::units::Unit;
+
+pub use query::{Bound, Query, parse_value_unit};
 
 /// psrecord, mprof, ps and `/proc` all count so, whatever they call it.
 const MIB: f64 = 1024.0 * 1024.0;
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A curve that another program recorded.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +47,8 @@ pub struct Foreign {
     pub curve: Curve,
     /// What was left out or put together, a sentence each.
     pub remarks: Vec<String>,
+    /// What it is a part of, where the file holds several subjects whose sum says something.
+    pub sums: Option<String>,
 }
 
 /// A file that holds no curve that can be read.
@@ -53,6 +68,12 @@ pub enum CurveError {
     /// There is no value in it.
     #[error("holds no values")]
     Empty,
+    /// None of its values is a number.
+    #[error("holds no values: {0} samples are without a number")]
+    OnlyMissing(usize),
+    /// A format that is known and not read.
+    #[error("is {0}")]
+    Unread(&'static str),
 }
 
 impl CurveError {
@@ -69,33 +90,64 @@ impl CurveError {
     }
 }
 
-/// Reads every curve of a file, whatever its format: private memory for bytes, descriptors for counts.
-pub fn read_curves(input: impl BufRead, unit: Unit) -> Result<Vec<Foreign>, CurveError> {
-    let mut lines = Lines::new(input);
-    let curves = match lines.opening()? {
-        Opening::Json => {
-            let (input, before) = lines.into_rest();
-            prometheus::read(input, before, unit)?
-        }
-        Opening::Text(line) if psrecord::begins(&line) => vec![alone(psrecord::read(&mut lines, unit)?)],
-        Opening::Text(line) if mprof::begins(&line) => mprof::read(&mut lines, unit)?,
-        Opening::Text(_) => vec![alone(table::read(&mut lines, unit)?)],
-        Opening::Nothing => return Err(CurveError::Empty),
-    };
-    Ok(curves)
+/// Reads every curve of a file, whatever its format.
+///
+/// # Errors
+///
+/// It cannot be read, does not fit its format, or leaves open what the query does not say.
+pub fn read_curves(mut input: impl BufRead, query: &Query) -> Result<Vec<Foreign>, CurveError> {
+    let mut head = Vec::new();
+    input.by_ref().take(lines::HEAD).read_to_end(&mut head).map_err(CurveError::Read)?;
+    if head.starts_with(BYTE_ORDER_MARK) {
+        head.drain(..BYTE_ORDER_MARK.len());
+    }
+    if let Some(format) = unread::by_first_bytes(&head) {
+        return Err(CurveError::Unread(format));
+    }
+    let blank = head.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let before = head[..blank].iter().filter(|byte| **byte == b'\n').count();
+    let is_json = matches!(head.get(blank), Some(b'{' | b'['));
+    let text = lines::as_text(&head).into_owned();
+    let start = Head::of(&text);
+    if start.lines.is_empty() && (head.len() as u64) < lines::HEAD {
+        return Err(CurveError::Empty);
+    }
+    let (format, stamps) = formats::recognise(&start)?;
+    if format.only_memory && query.resource == Some(Unit::Count) {
+        return Err(CurveError::line(
+            1,
+            format!("begins a file of {}, which holds memory: no count is in it", format.name),
+        ));
+    }
+    // JSON counts lines by itself, from its first byte on.
+    let (skipped, before) = if is_json { (blank, before) } else { (0, 0) };
+    let whole = Cursor::new(head.split_off(skipped)).chain(input);
+    let mut lines = Lines::new(Box::new(whole), before);
+    lines.stamps = stamps;
+    let mut sheet = Sheet::new(query);
+    (format.read)(&mut lines, &mut sheet)?;
+    sheet.finish()
 }
 
 /// Reads the curve of a table.
+///
+/// # Errors
+///
+/// As [`read_curves`]; it holds several curves.
 pub fn read_curve(input: impl BufRead, unit: Unit) -> Result<Curve, CurveError> {
-    let mut lines = Lines::new(input);
-    match lines.opening()? {
-        Opening::Json => Err(CurveError::line(lines.number(), "is JSON, not a table")),
-        Opening::Text(_) => table::read(&mut lines, unit),
-        Opening::Nothing => Err(CurveError::Empty),
+    let mut curves = read_curves(input, &Query::of(unit))?.into_iter();
+    match (curves.next(), curves.next()) {
+        (Some(one), None) => Ok(one.curve),
+        (None, _) => Err(CurveError::Empty),
+        (Some(_), Some(_)) => Err(CurveError::line(1, "begins a file of several curves")),
     }
 }
 
 /// Judges the curve of a table in a file, as the end of a run that looked for the smallest growth of the defaults.
+///
+/// # Errors
+///
+/// As [`read_curve`].
 pub fn judge_csv(path: &Path, unit: Unit) -> Result<Growth, CurveError> {
     let curve = read_curve(BufReader::new(File::open(path).map_err(CurveError::Read)?), unit)?;
     let smallest = curve.usual_smallest();
@@ -104,104 +156,8 @@ pub fn judge_csv(path: &Path, unit: Unit) -> Result<Growth, CurveError> {
     Ok(judge(&curve, &question))
 }
 
-fn alone(curve: Curve) -> Foreign {
-    Foreign { series: None, curve, remarks: Vec::new() }
-}
-
-/// Points of a curve in the making: time and operations never go back.
-#[derive(Debug, Default)]
-struct Gathered {
-    points: Vec<Point>,
-}
-
-impl Gathered {
-    fn push(&mut self, mut point: Point) -> Result<(), String> {
-        plausible(point.value)?;
-        if point.t.abs() > LATEST_S || !(0.0..=MOST).contains(&point.x) {
-            return Err(format!("time {} s or operations {} are out of range", point.t, point.x));
-        }
-        (point.t, point.x) = (snapped(point.t), snapped(point.x));
-        if self.points.len() >= MOST_POINTS {
-            return Err(format!("is past the {MOST_POINTS} samples that one curve may have; thin it out"));
-        }
-        if let Some(before) = self.points.last() {
-            if before.t > point.t {
-                return Err(format!("goes back in time, from {} to {} s", before.t, point.t));
-            }
-            if before.x > point.x {
-                return Err(format!("goes back in operations, from {} to {}", before.x, point.x));
-            }
-        }
-        self.points.push(point);
-        Ok(())
-    }
-
-    /// A value at a time, and nothing else known.
-    fn push_value(&mut self, t: f64, value: f64) -> Result<(), String> {
-        self.push(Point { t, x: 0.0, value, cycle: 0, phase: None })
-    }
-
-    /// The curve. Without any operation the axis is seconds; without any cycle, windows of time are the cycles.
-    fn into_curve(mut self, unit: Unit) -> Curve {
-        let began = self.points.first().map_or(0.0, |point| point.t);
-        let operations = self.points.last().map_or(0.0, |point| point.x);
-        let axis = if operations > 0.0 { Axis::Operations } else { Axis::Seconds };
-        if axis == Axis::Seconds {
-            self.points.iter_mut().for_each(|point| point.x = point.t - began);
-        }
-        let metric = match unit {
-            Unit::Bytes => Metric::Private,
-            Unit::Count => Metric::Fds,
-        };
-        let has_cycles = self.points.iter().any(|point| point.cycle > 0);
-        let mut curve = Curve { metric, axis, points: self.points };
-        if !has_cycles {
-            curve.cut_into_windows();
-        }
-        curve
-    }
-
-    /// The curve of a file that must hold one.
-    fn into_some_curve(self, unit: Unit) -> Result<Curve, CurveError> {
-        if self.points.is_empty() { Err(CurveError::Empty) } else { Ok(self.into_curve(unit)) }
-    }
-}
-
-/// No process has more, of anything: 2^63.
-const MOST: f64 = 9_223_372_036_854_775_808.0;
-/// Times of 1970 lie far below, whatever the century.
-const LATEST_S: f64 = 1e13;
-/// Differences of time and of operations that are nearer to nothing are nothing: a quotient by one would be no figure.
-const SMALLEST_STEP: f64 = 1e-9;
-/// Samples of one curve: at 10 Hz more than a week.
-const MOST_POINTS: usize = 10_000_000;
-
-/// Refuses what no process can have.
-fn plausible(value: f64) -> Result<(), String> {
-    if (0.0..=MOST).contains(&value) {
-        return Ok(());
-    }
-    let shown = if value.is_finite() { format!("value {value:e}") } else { "value".to_owned() };
-    let why = if value < 0.0 { "it is negative" } else { "it is more than 2^63" };
-    Err(format!("{shown} is none that a process can have: {why}; correct it or take the line out"))
-}
-
-fn snapped(number: f64) -> f64 {
-    if number.abs() < SMALLEST_STEP { 0.0 } else { number }
-}
-
 /// A number that is one: neither infinite nor not a number.
 fn number(name: &str, text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.parse().ok().filter(|number: &f64| number.is_finite());
     number.ok_or_else(|| format!("{name} `{text}` is not a number"))
-}
-
-/// Some formats hold memory and nothing else.
-fn only_memory(unit: Unit, format: &str) -> Result<(), CurveError> {
-    match unit {
-        Unit::Bytes => Ok(()),
-        Unit::Count => {
-            Err(CurveError::line(1, format!("begins a file of {format}, which holds memory: no count is in it")))
-        }
-    }
 }

@@ -1,10 +1,14 @@
 //! Each format by small samples as their programs write them.
 
 use super::*;
-use crate::sample::Phase;
+use crate::growth::{Axis, Point};
+use crate::sample::{Metric, Phase};
+
+mod formats;
+mod subjects;
 
 fn read(text: &str, unit: Unit) -> Result<Vec<Foreign>, CurveError> {
-    read_curves(text.as_bytes(), unit)
+    read_curves(text.as_bytes(), &Query::of(unit))
 }
 
 /// The time and the value of each point of the only curve.
@@ -154,7 +158,7 @@ fn what_does_not_fit_is_named_with_its_line() {
         ("1,2,3\n", "line 1: has 3 columns and no names"),
         ("t_s,ops,phase,cycle,value\n1,2,3\n", "line 2: has 3 fields, not 5"),
         ("t_s,ops,phase,cycle,value\n1,0,lod,1,7\n", "line 2: phase `lod`"),
-        ("t_s,ops,phase,cycle,value\n1,0,load,1,7\n1,0,load,1,NaN\n", "line 3: value `NaN`"),
+        ("t_s,ops,phase,cycle,value\n1,0,load,1,7\n1,0,load,1,abc\n", "line 3: value `abc`"),
         ("t_s,ops,phase,cycle,value\n1,0,load,-1,7\n", "line 2: cycle `-1`"),
         ("t_s,ops,phase,cycle,value\n2,0,load,1,7\n1,0,load,1,7\n", "line 3: goes back in time"),
         ("t_s,ops,phase,cycle,value\n1,5,load,1,7\n1,4,load,1,7\n", "line 3: goes back in operations"),
@@ -193,7 +197,7 @@ fn what_does_not_fit_is_named_with_its_line() {
         let error = read(text, Unit::Bytes).expect_err(message).to_string();
         assert!(error.starts_with(message), "{text}\n  {error}");
     }
-    let bytes = read_curves(&b"t,v\n1,\xff\xfe\n"[..], Unit::Bytes).expect_err("not text");
+    let bytes = read_curves(&b"t,v\n1,\xff\xfe\n"[..], &Query::of(Unit::Bytes)).expect_err("not text");
     assert_eq!(bytes.in_file("a.csv"), "a.csv:2: is not text");
     let long = "7".repeat(2 << 20);
     assert!(read(&long, Unit::Bytes).expect_err("too long").to_string().contains("longer than"));
@@ -209,7 +213,7 @@ proptest::proptest! {
     fn anything_is_read_or_refused(text in "\\PC{0,200}", bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
         for begin in ["", "t,v\n", "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n", "MEM 1 2\n", "{\"data\":"] {
             let _ = read(&format!("{begin}{text}"), Unit::Bytes);
-            let _ = read_curves([begin.as_bytes(), &bytes].concat().as_slice(), Unit::Bytes);
+            let _ = read_curves([begin.as_bytes(), &bytes].concat().as_slice(), &Query::of(Unit::Bytes));
         }
     }
 }
@@ -228,7 +232,7 @@ fn what_no_process_can_have_is_refused_with_its_line() {
         "MEM 1 0\nCHLD 0 1e308 0\n",
     ] {
         for unit in [Unit::Bytes, Unit::Count] {
-            let told = match read_curves(text.as_bytes(), unit) {
+            let told = match read_curves(text.as_bytes(), &Query::of(unit)) {
                 Err(error) => error.in_file("f"),
                 Ok(_) => "read".to_owned(),
             };

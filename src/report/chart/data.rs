@@ -13,6 +13,8 @@ pub struct ChartData {
     pub subtitle: String,
     /// One row each. The worst come first, whatever their order here; the picture holds [`ChartData::MOST`].
     pub panels: Vec<Panel>,
+    /// Where every number is: `summary.json`.
+    pub numbers: &'static str,
 }
 
 /// One metric of one scenario.

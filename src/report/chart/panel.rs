@@ -44,9 +44,9 @@ pub(super) fn chart<DB: DrawingBackend>(pen: &Pen<'_, DB>, chart: &ChartData) ->
         row(pen, panel, HEADING + index as i32 * ROW)?;
     }
     let foot = match left_out {
-        0 => "Axes that do not begin at zero are labelled as they are; every number is in summary.json.".to_owned(),
-        1 => "One more curve is judged in summary.json and not drawn here.".to_owned(),
-        more => format!("{more} more curves are judged in summary.json and not drawn here."),
+        0 => format!("Axes that do not begin at zero are labelled as they are; every number is in {}.", chart.numbers),
+        1 => format!("One more curve is judged in {} and not drawn here.", chart.numbers),
+        more => format!("{more} more curves are judged in {} and not drawn here.", chart.numbers),
     };
     let y = HEADING + panels.len() as i32 * ROW + FOOT / 2;
     pen.text(&foot, (MARGIN, y), SMALL, palette::FAINT_INK, Anchor::Start)

@@ -50,6 +50,7 @@ fn example() -> ChartData {
     let mib = 1_048_576.0;
     ChartData {
         title: "orchestrator: growth crossed a threshold".into(),
+        numbers: "summary.json",
         subtitle: "check on 2026-02-03 04:05 UTC, Linux 6.12, 8 processors, limit 512 MiB".into(),
         panels: vec![
             panel("events: private memory", Verdict::Bounded, Unit::Bytes, 22, 0.7 * mib, |n| {
@@ -131,7 +132,8 @@ fn odd_data_is_drawn_without_a_fall() {
         figure: "y".repeat(10_000),
         ..empty.clone()
     };
-    let chart = ChartData { title: String::new(), subtitle: "z".repeat(5000), panels: vec![empty, broken] };
+    let chart =
+        ChartData { title: String::new(), subtitle: "z".repeat(5000), panels: vec![empty, broken], numbers: "" };
     assert!(svg(&chart).expect("drawn").contains("no cycle was finished"));
     let none = ChartData { panels: vec![], ..example() };
     assert!(svg(&none).expect("drawn").contains("orchestrator"));
