@@ -74,7 +74,9 @@ pub(super) enum Unrest {
 /// Looks for a tail at rest in floors (warm-up included), `cycles` of which are cycles.
 pub(super) fn tail(x: &[f64], y: &[f64], cycles: usize, ground: &Ground) -> Result<Rest, Unrest> {
     let (Some(&now), Some(&origin)) = (x.last(), y.first()) else { return Err(Unrest::TooShort) };
-    let alone = isolated(x, y, ground.quantum);
+    // A rise before the first cycle is warm-up: nothing says that it comes again.
+    let warmup = y.len() - cycles.min(y.len());
+    let alone: Vec<_> = isolated(x, y, ground.quantum).into_iter().filter(|step| step.to > warmup).collect();
     let needed = rest_after_steps(x, y, ground);
     let step = median(&alone.iter().map(|step| step.height).collect::<Vec<_>>()).unwrap_or(0.0).max(ground.quantum);
     let mut unrest = Unrest::TooShort;
@@ -204,6 +206,14 @@ mod tests {
     #[test]
     fn slack_from_growth_in_time_widens_the_bound() {
         assert!(asked(33, &Ground { slack: 101.0, ..MEMORY }, |_| 5e6).is_err());
+    }
+
+    #[test]
+    fn a_rise_before_the_first_cycle_is_no_step_that_may_come_again() {
+        let x: Vec<f64> = (1..=60).map(|i| f64::from(i) * 100.0).collect();
+        let y: Vec<f64> = (1..=60).map(|i| if i < 4 { 15e6 } else { 35e6 }).collect();
+        assert!(matches!(tail(&x, &y, 60, &MEMORY), Err(Unrest::Loose(_))), "a step of a cycle may");
+        assert!(tail(&x, &y, 50, &MEMORY).expect("rest").bound <= 100.0);
     }
 
     #[test]

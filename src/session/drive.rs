@@ -248,7 +248,7 @@ impl Session<'_> {
         time_driven: &mut BTreeMap<Metric, Estimate>,
     ) -> Result<Next, SessionError> {
         let mut watcher = up.subject.watcher().await?;
-        let source = memory_source(&mut watcher, scenario.cycle_length());
+        let source = memory_source(&mut watcher, scenario.cycle_length(), self.request.budget);
         let counters = Arc::new(Counters::default());
         let gauges = Mutex::new(Gauges::new(script.gauges.as_ref(), &up.fixed)?);
         let sampler = Sampler::start(

@@ -57,7 +57,7 @@ impl Heap {
     fn look(&self, look: Look, living: &[Process], operations: u64) {
         let mut inner = self.lock();
         let Inner { census, pace, cost } = &mut *inner;
-        if look == Look::Border && !pace.allows(*cost, Use::Heap) {
+        if look != Look::Full && !pace.allows(*cost, Use::Heap) {
             return;
         }
         let at = self.recorder.now();

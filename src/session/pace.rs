@@ -107,9 +107,9 @@ impl Pace {
     }
 }
 
-/// Whether a reading of this cost can be taken in every cycle of this length without passing the share.
-pub fn affordable_each(cycle: Duration, cost: Duration) -> bool {
-    cost.as_secs_f64() <= USUAL_SHARE * cycle.as_secs_f64()
+/// Whether a reading of this cost can be taken in every cycle of this length without passing this part of one CPU.
+pub fn affordable_each(cycle: Duration, cost: Duration, share: f64) -> bool {
+    cost.as_secs_f64() <= share * cycle.as_secs_f64()
 }
 
 #[cfg(test)]
@@ -175,7 +175,9 @@ mod tests {
 
     #[test]
     fn a_two_gigabyte_target_is_too_dear_for_short_cycles() {
-        assert!(affordable_each(Duration::from_millis(1150), Duration::from_micros(400)));
-        assert!(!affordable_each(Duration::from_millis(1150), Duration::from_millis(21)));
+        let cycle = Duration::from_millis(1150);
+        assert!(affordable_each(cycle, Duration::from_micros(400), USUAL_SHARE));
+        assert!(!affordable_each(cycle, Duration::from_millis(21), USUAL_SHARE));
+        assert!(affordable_each(cycle, Duration::from_millis(21), 0.02));
     }
 }

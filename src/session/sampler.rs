@@ -40,6 +40,8 @@ pub enum Look {
     Full,
     /// Exact memory where that is the source; the rest where the pace allows it.
     Border,
+    /// Nothing rests on this one: what the pace allows.
+    Regular,
 }
 
 /// What goes with a look: what the target tells of itself, and by which connections of ours.
@@ -94,6 +96,7 @@ impl Sampler {
             exact_cost: Duration::ZERO,
             detail_cost: Duration::ZERO,
             scan_cost: Duration::ZERO,
+            look_cost: Duration::ZERO,
             scanned: None,
         };
         let thread = std::thread::Builder::new().name("sampler".into()).spawn(move || reader.work(&inbox))?;
@@ -153,6 +156,8 @@ struct Reader {
     exact_cost: Duration,
     detail_cost: Duration,
     scan_cost: Duration,
+    /// What the last look cost that was not one at a border, the detail aside.
+    look_cost: Duration,
     scanned: Option<Instant>,
 }
 
@@ -270,6 +275,11 @@ impl Reader {
     fn look(&mut self, look: Look, peak: Peak, told: Told) {
         self.follow();
         let Told { gauges, own } = told;
+        if look == Look::Regular && !self.pace.allows(self.look_cost, Use::Look) {
+            self.tell_gauges(self.counters.operations.load(Ordering::Relaxed), gauges);
+            return;
+        }
+        let spent = self.pace.spent();
         self.scan();
         let (runtimes, _) = self.pace.spend(Use::Look, || self.watcher.runtimes());
         for event in runtimes {
@@ -279,10 +289,20 @@ impl Reader {
         self.watcher.spare_idle(false);
         let mut sample = self.fast();
         self.watcher.tree(&mut sample);
-        if look == Look::Full || self.settings.source == MemorySource::SmapsRollup {
+        let is_exact = match look {
+            Look::Full => true,
+            Look::Border => self.settings.source == MemorySource::SmapsRollup,
+            Look::Regular => {
+                self.settings.source == MemorySource::SmapsRollup && self.pace.allows(self.exact_cost, Use::Look)
+            }
+        };
+        if is_exact {
             self.exact(&mut sample);
         } else {
-            self.watcher.high_water(&mut sample);
+            self.pace.spend(Use::Look, || self.watcher.high_water(&mut sample));
+        }
+        if look == Look::Regular {
+            self.look_cost = self.pace.spent() - spent;
         }
         let operations = sample.operations;
         self.hand_on(sample);
@@ -291,12 +311,19 @@ impl Reader {
             self.detail_cost = cost;
             let detail = Detail { at: self.recorder.now(), operations, gauges, ..detail };
             self.recorder.take(Record::Detail(Box::new(detail)));
-        } else if !gauges.is_empty() {
-            let detail = Detail { at: self.recorder.now(), operations, gauges, ..Detail::default() };
-            self.recorder.take(Record::Detail(Box::new(detail)));
+        } else {
+            self.tell_gauges(operations, gauges);
         }
         if peak == Peak::Reset && self.watcher.reset_peak().is_ok() {
             self.recorder.event(Event::PeakReset);
+        }
+    }
+
+    /// Records what the target tells of itself where nothing else is read.
+    fn tell_gauges(&self, operations: u64, gauges: BTreeMap<String, f64>) {
+        if !gauges.is_empty() {
+            let detail = Detail { at: self.recorder.now(), operations, gauges, ..Detail::default() };
+            self.recorder.take(Record::Detail(Box::new(detail)));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::sample::{Border, Event, MemorySource, Stop, Tally};
 use crate::scenario::engine::Counters;
 use crate::target::{Background, LaunchSpec};
 
-/// Closer looks come this often at least as the pace allows.
+/// Closer looks come this often, or less often as the budget allows.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The end of a process that cannot be read any more is known this soon.
@@ -82,7 +82,7 @@ impl Session<'_> {
             Ok(watcher) => watcher,
             Err(error) => return self.over_before_a_look(&scenario, &subject, error).await,
         };
-        let source = memory_source(&mut watcher, WINDOW);
+        let source = memory_source(&mut watcher, WINDOW, self.request.budget);
         self.recorder.mark(0, Border::ScenarioBegins { scenario: scenario.clone(), memory_source: source });
         let sampler = Sampler::start(
             watcher,
@@ -140,7 +140,7 @@ impl Session<'_> {
             let mut look = Look::Full;
             loop {
                 eyes.look(look).await;
-                look = Look::Border;
+                look = Look::Regular;
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
@@ -159,6 +159,6 @@ impl Session<'_> {
 }
 
 /// Exact figures where one reading fits into every cycle of this length, else the cheap ones.
-pub(super) fn memory_source(watcher: &mut Watcher, cycle: Duration) -> MemorySource {
-    if affordable_each(cycle, watcher.exact_cost()) { MemorySource::SmapsRollup } else { MemorySource::Statm }
+pub(super) fn memory_source(watcher: &mut Watcher, cycle: Duration, budget: f64) -> MemorySource {
+    if affordable_each(cycle, watcher.exact_cost(), budget) { MemorySource::SmapsRollup } else { MemorySource::Statm }
 }

@@ -22,6 +22,8 @@ use crate::probe::{OwnSockets, ProbeError, Roots};
 use crate::sample::{Cgroup, Descriptors, Detail, Event, Memory, Metric, Named, Process, ProcessMemory, Sample};
 
 /// Room for one reading of a folder.
+/// A reading of a large tree that takes so long is not repeated to know its cost.
+const LONG_READING: Duration = Duration::from_millis(10);
 const LISTING: usize = 32 * 1024;
 
 /// Watches a process tree through files held open.
@@ -266,13 +268,19 @@ impl Watcher {
         Ok(())
     }
 
-    /// What one exact reading costs: the median of three. It decides between `smaps_rollup` and `statm`.
+    /// What one exact reading costs: the median of three, or the first where that is long. It decides between `smaps_rollup`
+    /// and `statm`.
     pub fn exact_cost(&mut self) -> Duration {
-        let mut costs = [(); 3].map(|()| {
+        let mut cost = || {
             let begun = Instant::now();
             self.exact(&mut Sample::default());
             begun.elapsed()
-        });
+        };
+        let first = cost();
+        if first >= LONG_READING {
+            return first;
+        }
+        let mut costs = [first, cost(), cost()];
         costs.sort();
         costs[1]
     }
