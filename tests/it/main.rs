@@ -60,6 +60,7 @@ mod heap_symbols;
 mod hostile;
 mod judge;
 mod judge_files;
+mod judge_over_time;
 mod kill_nine;
 mod left_behind;
 mod made_up_curves;
