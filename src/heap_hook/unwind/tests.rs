@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod programs;
+
 use std::arch::naked_asm;
 use std::ffi::{c_int, c_void};
 use std::hint::black_box;
