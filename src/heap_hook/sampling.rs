@@ -234,6 +234,7 @@ mod tests {
     #[test]
     fn draws_have_the_mean_of_their_interval() {
         const DRAWS: u64 = 20_000;
+        let _alone = crate::tests::alone();
         let words: Vec<u64> = vec![0; crate::wire::TABLE_BYTES / 8 + 512];
         let begin = (words.leak().as_ptr() as usize + 4095) & !4095;
         // SAFETY: the words are zeros, never freed, and enough beyond the next border of a page.

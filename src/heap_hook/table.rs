@@ -319,6 +319,7 @@ mod tests {
 
     #[test]
     fn another_table_begins_with_a_clear_filter() {
+        let _alone = crate::tests::alone();
         let (counted, full) = (filter(0x7ccc_0010).unwrap(), filter(0x7ddd_0020).unwrap());
         counted.store(3, Ordering::Relaxed);
         never_fast(0x7ddd_0020);
@@ -341,6 +342,7 @@ mod tests {
 
     #[test]
     fn filter_and_counters_follow_the_records() {
+        let _alone = crate::tests::alone();
         let table = table();
         let address = 0x7abc_de10;
         let figures = |stack: u32| {

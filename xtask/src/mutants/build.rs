@@ -160,7 +160,11 @@ impl Crate {
     fn compile(self) -> Result<PathBuf> {
         let messages = self.cargo(&["test", "--lib", "--no-run"])?;
         let program = messages.iter().filter_map(|message| message["executable"].as_str()).next_back();
-        program.map(PathBuf::from).context("cargo built no unit tests of the copy")
+        let program = program.context("cargo built no unit tests of the copy")?;
+        // The next build of the project may take the place of this one.
+        let copy = self.tree().join("unit-tests");
+        fs::copy(program, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+        Ok(copy)
     }
 
     fn cargo(self, arguments: &[&str]) -> Result<Vec<Value>> {

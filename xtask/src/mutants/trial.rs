@@ -90,6 +90,9 @@ pub fn outcomes<'t>(
         if let (Some(name), Ok(mut killers)) = (killer, killers.lock()) {
             killers.insert(mutant.file.clone(), name);
         }
+        if outcome == Outcome::Survived {
+            println!("survived: {}:{} | {} | {}", mutant.file, mutant.line, mutant.function, mutant.shown);
+        }
         Ok((mutant.id, (outcome, tests)))
     };
     side_by_side(built.mutants.iter().collect(), jobs, one).into_iter().collect()
