@@ -76,7 +76,7 @@ fn every_escape_of_a_character_is_read() {
     // One character is another one, or an escape is not whole.
     for written in [
         "a\\nb\\tc\\rd>e'f\\\"g h\\\\i\\\\\\\\j\\u{fd}\\u{20AC}k",
-        "a\\x0bb\\x09c\\x0Dd\\x3ee\\x27f\\x22g\\x20h\\x5ci\\x5c\\x5cj\\u00FC\\u20ack",
+        "a\\x0ab\\x08c\\x0Dd\\x3ee\\x27f\\x22g\\x20h\\x5ci\\x5c\\x5cj\\u00FC\\u20ack",
         "a\nb\tc\rd&lt;e&apos;f&#34;g h\\i\\\\jü€k",
         "a%0Ab%09c%0Dd%3Ee%27f%22g%20h%5Ci%5Cj%C3%BC%E2%82%ACk",
         "a%0",

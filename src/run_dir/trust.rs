@@ -124,6 +124,8 @@ mod tests {
     fn who_can_enter_and_who_may_own_a_part() {
         let folder = tempfile::tempdir().expect("a directory");
         assert_eq!(open_trusted(Path::new("/")).expect("trusted").1, Reach::Everyone);
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(folder.path(), closed).expect("our own");
         assert_eq!(open_trusted(folder.path()).expect("trusted").1, Reach::Some, "mode 700");
         let root = rustix::fs::stat("/").expect("there");
         assert!(verdict(Path::new("/"), &root, 65534).is_ok(), "the superuser may own it");

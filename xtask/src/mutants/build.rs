@@ -170,7 +170,11 @@ impl Crate {
     fn cargo(self, arguments: &[&str]) -> Result<Vec<Value>> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(arguments).args(["--message-format", "json"]).arg("--target-dir").arg(root().join("target"));
+        command
+            .args(arguments)
+            .args(["--message-format", "json"])
+            .arg("--target-dir")
+            .arg(root().join("target/mutants/build"));
         crate::forget_the_chore(&mut command);
         let output = command
             .current_dir(self.tree())
