@@ -285,7 +285,8 @@ mod tests {
         stacks.extend([vec![], vec![1], vec![2, 3, 4]]);
         let numbers: Vec<u32> = stacks.iter().map(|frames| table.stack(frames, Kind::Block)).collect();
         for (frames, number) in stacks.iter().zip(&numbers) {
-            let (begin, count, kind) = placed(table.stacks()[*number as usize].place.load(Ordering::Relaxed)).unwrap();
+            let (begin, count, kind) =
+                placed(table.stacks()[*number as usize].place.load(Ordering::Relaxed)).expect("there");
             let words = &table.pool()[begin..begin + count];
             let words: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
             assert_eq!((&words, kind), (frames, Kind::Block));
@@ -299,7 +300,7 @@ mod tests {
 
     #[test]
     fn addresses_spread_over_the_filter_and_the_buckets() {
-        let places: HashSet<_> = (0..4096_u64).map(|number| &raw const *filter(number << 8).unwrap()).collect();
+        let places: HashSet<_> = (0..4096_u64).map(|number| &raw const *filter(number << 8).expect("there")).collect();
         assert_eq!(places.len(), 4096);
         let table = table();
         for choice in 0..2 {
@@ -320,7 +321,7 @@ mod tests {
     #[test]
     fn another_table_begins_with_a_clear_filter() {
         let _alone = crate::tests::alone();
-        let (counted, full) = (filter(0x7ccc_0010).unwrap(), filter(0x7ddd_0020).unwrap());
+        let (counted, full) = (filter(0x7ccc_0010).expect("there"), filter(0x7ddd_0020).expect("there"));
         counted.store(3, Ordering::Relaxed);
         never_fast(0x7ddd_0020);
         clear_filter();

@@ -136,7 +136,7 @@ mod tests {
     fn rules_belong_to_their_address_until_all_are_forgotten() {
         let rule = simple(Cfa::Stack(16), Saved::At(-8), Saved::At(-16)).expect("simple");
         for number in 0..200 {
-            let pc = 0x7001_0000_0000 + number * 0x1234_567;
+            let pc = 0x7001_0000_0000 + number * 0x0123_4567;
             assert_eq!(find(pc), None);
             assert!(kept(pc, rule));
             // The same entry, asked for another address.
