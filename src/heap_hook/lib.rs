@@ -27,6 +27,8 @@ mod slots;
 mod state;
 mod sys;
 mod table;
+#[cfg(test)]
+mod tests;
 mod unwind;
 pub mod visit;
 pub mod wire;

@@ -223,6 +223,8 @@ mod tests {
         assert_eq!(next_level(0, MOST + 1, SECOND / 10), 1);
         assert_eq!(next_level(MAX_LEVEL, MOST + 1, SECOND / 10), MAX_LEVEL);
         assert_eq!(next_level(5, 1000, SECOND), 5);
+        assert_eq!(next_level(5, FEWEST, SECOND), 5, "as many as are wanted");
+        assert_eq!(next_level(5, FEWEST - 1, SECOND), 4);
         assert_eq!(next_level(5, 400, SECOND), 4);
         assert_eq!(next_level(5, 300, SECOND), 3, "as fine as the rate allows");
         assert_eq!(next_level(5, 1, 100 * SECOND), 0, "a quiet time undoes every doubling");
@@ -232,6 +234,7 @@ mod tests {
     #[test]
     fn draws_have_the_mean_of_their_interval() {
         const DRAWS: u64 = 20_000;
+        let _alone = crate::tests::alone();
         let words: Vec<u64> = vec![0; crate::wire::TABLE_BYTES / 8 + 512];
         let begin = (words.leak().as_ptr() as usize + 4095) & !4095;
         // SAFETY: the words are zeros, never freed, and enough beyond the next border of a page.
@@ -240,16 +243,19 @@ mod tests {
         let local = Local { left: word(0), random: word(7), level: word(0), busy: word(0) };
         for level in [MAX_LEVEL - 1, MAX_LEVEL, MAX_LEVEL + 5] {
             table.header().level.store(level, Ordering::Relaxed);
-            let sum: u64 = (0..DRAWS)
-                .map(|_| {
-                    draw(&local, &table);
-                    local.left.load(Ordering::Relaxed)
-                })
-                .sum();
+            let draws = (0..DRAWS).map(|_| {
+                draw(&local, &table);
+                local.left.load(Ordering::Relaxed)
+            });
+            let draws: Vec<u64> = draws.collect();
+            let sum: u64 = draws.iter().sum();
             let expected = (state::interval() << level.min(MAX_LEVEL)) as f64;
             // Five standard errors of the mean.
             let error = (sum as f64 / DRAWS as f64 / expected - 1.0).abs();
             assert!(error < 5.0 / (DRAWS as f64).sqrt(), "{level}: off by {error}");
+            // Exponential: 39 % of the draws are below half of the mean.
+            let below = draws.iter().filter(|draw| (**draw as f64) < expected / 2.0).count() as f64 / DRAWS as f64;
+            assert!((0.37..0.42).contains(&below), "{level}: {below} below half of the mean");
             assert_eq!(local.level.load(Ordering::Relaxed) & MAX_LEVEL_BITS, level.min(MAX_LEVEL));
         }
     }

@@ -332,22 +332,4 @@ impl Order {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stubs_are_kept_until_their_slot_is_resolved() {
-        forget();
-        assert!(keep(8, 100, false) && keep(16, 200, false) && keep(24, 300, true));
-        assert_eq!([8, 16, 24, 32].map(kept), [Some(100), Some(200), None, None]);
-        assert_eq!(kept(8), Some(100), "out of order");
-        assert!(keep(8, 101, false) && keep(16, 5, true));
-        assert_eq!([8, 16].map(kept), [Some(101), None]);
-        forget();
-        assert_eq!(kept(8), None);
-        assert!((1..=STUBS).all(|at| keep(at * 8, 1, false)));
-        assert!(!keep(8 * (STUBS + 1), 1, false), "there is no room");
-        assert!(keep(8, 2, false), "a known slot needs none");
-        forget();
-    }
-}
+mod tests;

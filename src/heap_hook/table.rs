@@ -213,10 +213,10 @@ pub fn count(counter: &AtomicU64) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
     use super::*;
-    use crate::wire::TABLE_BYTES;
+    use crate::wire::{TABLE_BYTES, placed};
 
     fn table() -> Table {
         let words: Vec<u64> = vec![0; TABLE_BYTES / 8 + 512];
@@ -279,6 +279,56 @@ mod tests {
     }
 
     #[test]
+    fn stacks_keep_their_frames_apart() {
+        let table = table();
+        let mut stacks: Vec<Vec<u64>> = (0..64).flat_map(|a| (0..64).map(move |b| vec![a, b])).collect();
+        stacks.extend([vec![], vec![1], vec![2, 3, 4]]);
+        let numbers: Vec<u32> = stacks.iter().map(|frames| table.stack(frames, Kind::Block)).collect();
+        for (frames, number) in stacks.iter().zip(&numbers) {
+            let (begin, count, kind) =
+                placed(table.stacks()[*number as usize].place.load(Ordering::Relaxed)).expect("there");
+            let words = &table.pool()[begin..begin + count];
+            let words: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+            assert_eq!((&words, kind), (frames, Kind::Block));
+        }
+        assert_ne!(table.stack(&[], Kind::Block), table.stack(&[], Kind::Mapping));
+        table.header().pool_used.store(POOL as u64 - 3, Ordering::Relaxed);
+        assert_eq!(table.stack(&[100; 4], Kind::Block), NO_STACK);
+        assert_ne!(table.stack(&[100; 3], Kind::Block), NO_STACK, "the last words of the pool");
+        assert_eq!(table.stack(&[101], Kind::Block), NO_STACK);
+    }
+
+    #[test]
+    fn addresses_spread_over_the_filter_and_the_buckets() {
+        let places: HashSet<_> = (0..4096_u64).map(|number| &raw const *filter(number << 8).expect("there")).collect();
+        assert_eq!(places.len(), 4096);
+        let table = table();
+        for choice in 0..2 {
+            let buckets: HashSet<_> =
+                (0..4096_u64).map(|number| &raw const *table.choices(number << 4)[choice]).collect();
+            assert!(buckets.len() > 1000, "{} buckets by choice {choice}", buckets.len());
+        }
+    }
+
+    #[test]
+    fn a_slot_that_is_being_written_is_no_record() {
+        let table = table();
+        table.choices(CLAIMED)[0].addresses[0].store(CLAIMED, Ordering::Relaxed);
+        assert_eq!(table.remove(CLAIMED), None);
+        assert_eq!(table.choices(CLAIMED)[0].addresses[0].load(Ordering::Relaxed), CLAIMED);
+    }
+
+    #[test]
+    fn another_table_begins_with_a_clear_filter() {
+        let _alone = crate::tests::alone();
+        let (counted, full) = (filter(0x7ccc_0010).expect("there"), filter(0x7ddd_0020).expect("there"));
+        counted.store(3, Ordering::Relaxed);
+        never_fast(0x7ddd_0020);
+        clear_filter();
+        assert_eq!([counted, full].map(|place| place.load(Ordering::Relaxed)), [0, u8::MAX]);
+    }
+
+    #[test]
     fn stacks_beyond_the_pool_are_counted() {
         let table = table();
         let mut dropped = 0;
@@ -293,6 +343,7 @@ mod tests {
 
     #[test]
     fn filter_and_counters_follow_the_records() {
+        let _alone = crate::tests::alone();
         let table = table();
         let address = 0x7abc_de10;
         let figures = |stack: u32| {

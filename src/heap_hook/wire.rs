@@ -201,6 +201,19 @@ pub const fn mix(word: u64) -> u64 {
 mod tests {
     use super::*;
 
+    /// Splitmix64 of its author, <https://prng.di.unimi.it/splitmix64.c>, begun with 0: its first two outputs.
+    #[test]
+    fn words_are_mixed_as_published() {
+        assert_eq!([0, 0x9e37_79b9_7f4a_7c15].map(mix), [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]);
+    }
+
+    #[test]
+    fn a_record_proves_itself_against_every_bit_of_its_address() {
+        let facts = Facts { stack: 3, level: 1, kind: Kind::Block };
+        let word = pack(0x7f12_3456_7890, 48, facts);
+        assert!((0..48).all(|bit| unpack(word, 0x7f12_3456_7890 ^ 1 << bit, 48).is_none()));
+    }
+
     #[test]
     fn packed_facts_come_back_and_belong_to_their_block() {
         for (stack, level, kind) in [(0, 0, Kind::Block), (NO_STACK, 12, Kind::Mapping), (16_383, 63, Kind::Block)] {

@@ -126,6 +126,12 @@ fn percent(rest: &[u8], wanted: u8) -> Option<(usize, usize)> {
 fn backslash(rest: &[u8], wanted: &[u8]) -> Option<(usize, usize)> {
     let run = rest.iter().take_while(|byte| **byte == b'\\').count();
     if wanted[0] == b'\\' {
+        // A backslash may be written by its number as well.
+        if run == 1
+            && let Some(found) = numbered(rest, run, wanted)
+        {
+            return Some(found);
+        }
         let own = wanted.iter().take_while(|byte| **byte == b'\\').count();
         return (run >= own).then_some((own, run));
     }
@@ -134,6 +140,14 @@ fn backslash(rest: &[u8], wanted: &[u8]) -> Option<(usize, usize)> {
         b'n' => plain(b'\n'),
         b't' => plain(b'\t'),
         b'r' => plain(b'\r'),
+        b'x' | b'u' => numbered(rest, run, wanted),
+        other => plain(other),
+    }
+}
+
+/// A character by its number, after so many backslashes.
+fn numbered(rest: &[u8], run: usize, wanted: &[u8]) -> Option<(usize, usize)> {
+    match *rest.get(run)? {
         b'x' => (hex(rest.get(run + 1..run + 3)?)? == u32::from(wanted[0])).then_some((1, run + 3)),
         b'u' => {
             let after = rest.get(run + 1..)?;
@@ -148,7 +162,7 @@ fn backslash(rest: &[u8], wanted: &[u8]) -> Option<(usize, usize)> {
             let written = char::from_u32(hex(digits)?)?.encode_utf8(&mut buffer).as_bytes();
             wanted.starts_with(written).then_some((written.len(), length))
         }
-        other => plain(other),
+        _ => None,
     }
 }
 

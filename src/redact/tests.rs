@@ -60,6 +60,89 @@ fn a_value_that_was_cut_is_found() {
 }
 
 #[test]
+fn every_escape_of_a_character_is_read() {
+    let redactor = Redactor::new([("A", "a\nb\tc\rd>e'f\"g h\\i\\\\jü€k")]);
+    for written in [
+        "a\\nb\\tc\\rd>e'f\\\"g h\\\\i\\\\\\\\j\\u{fc}\\u{20AC}k",
+        "a\\x0ab\\x09c\\x0Dd\\x3ee\\x27f\\x22g\\x20h\\x5ci\\x5c\\x5cj\\u00FC\\u20ack",
+        "a\nb\tc\rd&gt;e&apos;f&#34;g h\\i\\\\jü€k",
+        "a\nb\tc\rd&gt;e&#39;f&quot;g h\\i\\\\jü€k",
+        "a\nb\tc\rd&gt;e&#x27;f&quot;g+h\\i\\\\jü€k",
+        "a%0Ab%09c%0Dd%3Ee%27f%22g%20h%5Ci%5C%5Cj%C3%BC%E2%82%ACk",
+        "a\\\\nb\\\\tc\\\\rd>e'f\\\\\\\"g h\\\\\\\\i\\\\\\\\\\\\\\\\jü€k",
+    ] {
+        assert_eq!(redactor.redact(&format!("1{written}2")), "1(env.A)2", "{written}");
+    }
+    // One character is another one, or an escape is not whole.
+    for written in [
+        "a\\nb\\tc\\rd>e'f\\\"g h\\\\i\\\\\\\\j\\u{fd}\\u{20AC}k",
+        "a\\x0ab\\x08c\\x0Dd\\x3ee\\x27f\\x22g\\x20h\\x5ci\\x5c\\x5cj\\u00FC\\u20ack",
+        "a\nb\tc\rd&lt;e&apos;f&#34;g h\\i\\\\jü€k",
+        "a%0Ab%09c%0Dd%3Ee%27f%22g%20h%5Ci%5Cj%C3%BC%E2%82%ACk",
+        "a%0",
+        "a\\x0",
+        "a\\u00",
+        "a\\",
+        "a&g",
+    ] {
+        assert_eq!(redactor.redact(&format!("1{written}")), format!("1{written}"));
+    }
+}
+
+#[test]
+fn lengths_decide_what_is_looked_for() {
+    let four = Redactor::new([("A", "wxyz"), ("B", "123"), ("C", " abcd "), ("D", "123456789ab\n-twelve-byte")]);
+    for (text, clean) in [
+        ("1wxyz2", "1(env.A)2"),
+        ("1232", "1232"),
+        ("1abcd2", "1(env.C)2"),
+        ("123456789ab!", "123456789ab!"),
+        ("-twelve-byte!", "(env.D)!"),
+        // Base64 of `wxyz` with nothing, one byte and two bytes before it: five, four and five characters are its own.
+        ("d3h5eg==", "(env.A)"),
+        ("IXd4eXo=", "IXd4eXo="),
+        ("ISF3eHl6", "(env.A)"),
+    ] {
+        assert_eq!(four.redact(text), clean, "{text}");
+    }
+    for (text, clean) in [
+        ("hunter2-", "(env.PLAIN)"),
+        ("hunter2", "hunter2"),
+        ("hun…", "(env.PLAIN)…"),
+        ("hu…", "hu…"),
+        ("hunter2-hunter", "(env.PLAIN)"),
+        ("hunter2-hunter!", "hunter2-hunter!"),
+        ("68756e746572322d", "68756e746572322d"),
+        ("hunter%32-", "(env.PLAIN)"),
+        ("hunter2+hunter2", "hunter2+hunter2"),
+    ] {
+        assert_eq!(redactor().redact(text), clean, "{text}");
+    }
+}
+
+#[test]
+fn several_values_in_one_text_all_go() {
+    let redactor = Redactor::new([("A", "first-secret"), ("B", "secret-second"), ("C", "first-")]);
+    for (text, clean) in [
+        ("first-secretfirst-secret", "(env.A)(env.A)"),
+        ("first-secret-second!", "(env.A)!"),
+        ("secret-second first-secret first-", "(env.B) (env.A) (env.C)"),
+        ("first-first-secret", "(env.C)(env.A)"),
+        ("a=first%2Dsecret&b=%73ecret-second", "a=(env.A)&b=(env.B)"),
+    ] {
+        assert_eq!(redactor.redact(text), clean);
+    }
+    // `first-secret` in hexadecimal, within a longer token, between characters of no token.
+    let hexadecimal = "66697273742d736563726574";
+    for (before, token, after) in
+        [("(", "aZ09+/-_=", ")"), ("é", "", "é"), (".", "x", "."), ("", "", ""), (":", "==", "\"")]
+    {
+        let text = format!("{before}{token}{hexadecimal}{token}{after}");
+        assert_eq!(redactor.redact(&text), format!("{before}(env.A){after}"));
+    }
+}
+
+#[test]
 fn what_is_no_secret_stays() {
     for text in [
         "",

@@ -108,7 +108,59 @@ fn is_table(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
     use super::*;
+
+    /// Clock ticks since the machine started.
+    fn now() -> u64 {
+        let uptime = std::fs::read_to_string("/proc/uptime").expect("uptime");
+        let seconds: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).expect("seconds");
+        (seconds * 100.0) as u64
+    }
+
+    #[test]
+    fn a_process_has_its_start_until_it_ends() {
+        let before = now();
+        let mut child = Command::new("sleep").arg("60").spawn().expect("a child");
+        let start = start_of(child.id()).expect("it lives");
+        assert!((before.saturating_sub(1)..=now() + 1).contains(&start), "{before} {start}");
+        child.kill().expect("ended");
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while start_of(child.id()).is_some() {
+            assert!(std::time::Instant::now() < end, "a zombie has no start");
+            std::thread::yield_now();
+        }
+        child.wait().expect("reaped");
+        assert_eq!(start_of(child.id()), None);
+    }
+
+    fn make(parent: &Path, owner: Owner, files: &[&str]) -> std::path::PathBuf {
+        let path = parent.join(crate::run_dir::directory::random_name(&owner.beginning()));
+        std::fs::create_dir(&path).expect("made");
+        files.iter().for_each(|file| std::fs::write(path.join(file), "").expect("written"));
+        path
+    }
+
+    #[test]
+    fn only_what_a_dead_run_left_is_removed() {
+        let places = std::env::temp_dir();
+        let living = Owner::this_process();
+        let dead = Owner { start: 1, ..living };
+        let ours = ["libtidewatch_heap-0.so", "heap.12", "heap.13.new"];
+        let gone = [make(&places, dead, &ours), make(&places, dead, &[])];
+        let used = make(&places, dead, &ours);
+        let open = std::fs::File::open(&used).expect("open");
+        rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive).expect("locked");
+        let kept = [make(&places, living, &ours), make(&places, dead, &["heap.12", "notes"]), used];
+        remove_leftovers();
+        let is_there = |path: &std::path::PathBuf| path.exists();
+        let found = (gone.iter().any(is_there), kept.iter().all(is_there));
+        let files: Vec<usize> = kept.iter().map(|path| path.read_dir().map_or(0, Iterator::count)).collect();
+        kept.iter().for_each(|path| std::fs::remove_dir_all(path).expect("our own"));
+        assert_eq!((found, files), ((false, true), vec![3, 2, 3]));
+    }
 
     #[test]
     fn names_say_their_owner() {

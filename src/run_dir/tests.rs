@@ -66,7 +66,14 @@ fn a_directory_that_is_not_ours_is_refused() {
 
 #[test]
 fn force_accepts_reports_and_other_files_but_no_files_of_a_run() {
-    for (name, is_fine) in [("report.md", true), ("notes", true), ("stdout.log", false), ("stderr-2.log", false)] {
+    for (name, is_fine) in [
+        ("report.md", true),
+        ("notes", true),
+        ("notes.log", true),
+        ("stdout.txt", true),
+        ("stdout.log", false),
+        ("stderr-2.log", false),
+    ] {
         let folder = folder();
         fs::write(folder.path().join(name), "theirs").expect("written");
         assert_eq!(RunDir::begin(folder.path(), ForeignReports::Replace).is_ok(), is_fine, "{name}");
@@ -76,7 +83,10 @@ fn force_accepts_reports_and_other_files_but_no_files_of_a_run() {
 #[test]
 fn reports_go_where_nothing_is_or_where_our_own_are() {
     // What stands there, and whether reports may be written without --force.
-    let cases: [(&[(&str, &str)], bool); 7] = [
+    let longer = "x".repeat(SUMMARY_START.len().max(RECORDING_START.len()) + 1);
+    let cases: [(&[(&str, &str)], bool); 9] = [
+        (&[(RECORDING, &longer)], false),
+        (&[("summary.json", &longer)], false),
         (&[], true),
         (&[(RECORDING, RECORDING_START)], true),
         (&[("summary.json", SUMMARY_START), ("report.md", "ours"), ("notes", "")], true),
@@ -229,4 +239,37 @@ fn empty_impostor_of_a_private_directory_is_not_removed() {
     fs::create_dir(&impostor).expect("an impostor");
     drop(ours);
     assert!(impostor.is_dir());
+}
+
+#[test]
+fn a_private_directory_needs_the_very_run_directory_at_a_path_that_the_loader_takes_whole() {
+    let folder = folder();
+    for (name, expected) in [("a run", "a space or a colon"), ("a:run", "a space or a colon")] {
+        let run = begin(&folder.path().join(name)).expect("new");
+        let error = PrivateDir::in_run_dir(&run, "heap-").expect_err(name);
+        assert!(error.contains(expected), "{error}");
+    }
+    let run = begin(&folder.path().join("run")).expect("new");
+    fs::rename(run.path(), folder.path().join("moved")).expect("moved");
+    fs::create_dir(folder.path().join("run")).expect("an impostor");
+    let error = PrivateDir::in_run_dir(&run, "heap-").expect_err("an impostor");
+    assert!(error.contains("took the place"), "{error}");
+}
+
+#[test]
+fn what_the_machine_refuses_is_no_wrong_word() {
+    let error = begin(Path::new("/proc/self/none/run")).expect_err("no directory can be made there");
+    assert!(matches!(error, RunDirError::Create { .. }) && !error.is_usage(), "{error}");
+}
+
+#[test]
+fn no_child_inherits_a_file_of_the_run() {
+    let folder = folder();
+    let run = begin(&folder.path().join("run")).expect("new");
+    let made = run.create("stdout.log").expect("a log");
+    let more = [run.append("stdout.log").expect("a log"), run.read("stdout.log").expect("a log")];
+    for file in [made].iter().chain(&more) {
+        assert!(rustix::io::fcntl_getfd(file).expect("open").contains(rustix::io::FdFlags::CLOEXEC));
+    }
+    assert!(rustix::io::fcntl_getfd(run.directory.fd()).expect("open").contains(rustix::io::FdFlags::CLOEXEC));
 }

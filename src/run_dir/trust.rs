@@ -101,3 +101,37 @@ fn verdict(path: &Path, stat: &Stat, user: u32) -> Result<(), Untrusted> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_path_that_became_a_link_or_a_file_is_refused() {
+        let folder = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(folder.path().join("directory")).expect("made");
+        std::fs::write(folder.path().join("file"), "").expect("written");
+        std::os::unix::fs::symlink("directory", folder.path().join("link")).expect("a link");
+        let (parent, _) = open_trusted(folder.path()).expect("trusted");
+        let is_open = |name: &str| open(parent.fd(), OsStr::new(name), step(), folder.path()).is_ok();
+        assert_eq!(["directory", "file", "link"].map(is_open), [true, false, false]);
+        assert_eq!(parent.names().expect("listed"), ["directory", "file", "link"]);
+        let flags = rustix::io::fcntl_getfd(parent.fd()).expect("open");
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC), "no child inherits it");
+    }
+
+    #[test]
+    fn who_can_enter_and_who_may_own_a_part() {
+        let folder = tempfile::tempdir().expect("a directory");
+        assert_eq!(open_trusted(Path::new("/")).expect("trusted").1, Reach::Everyone);
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(folder.path(), closed).expect("our own");
+        assert_eq!(open_trusted(folder.path()).expect("trusted").1, Reach::Some, "mode 700");
+        let root = rustix::fs::stat("/").expect("there");
+        assert!(verdict(Path::new("/"), &root, 65534).is_ok(), "the superuser may own it");
+        let mut theirs = root;
+        theirs.st_uid = 1;
+        assert!(matches!(verdict(Path::new("/"), &theirs, 65534), Err(Untrusted::Owner(_, 1))));
+        assert!(verdict(Path::new("/"), &theirs, 1).is_ok());
+    }
+}

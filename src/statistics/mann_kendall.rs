@@ -108,6 +108,20 @@ mod tests {
     }
 
     #[test]
+    fn the_exact_chance_is_used_up_to_its_limit_and_is_exact_in_the_tail() {
+        let n = EXACT_UP_TO;
+        for inversions in [2500, 3000, 3500] {
+            assert_eq!(chance_of_at_most(n, inversions), exact(n, inversions));
+            assert_eq!(chance_of_at_most(n + 1, inversions), approximate(n + 1, inversions));
+        }
+        // One order in 60 factorial has no inversion; 59 have one.
+        let tail = chance_of_at_most(60, 1) / chance_of_at_most(60, 0);
+        assert!((tail - 60.0).abs() < 1e-9, "{tail}");
+        // Half of the pairs, with half a step of correction for a discrete distribution.
+        assert!((exact(8, 13) - approximate(8, 13)).abs() < 0.01);
+    }
+
+    #[test]
     fn the_approximation_meets_the_exact_chance_where_it_takes_over() {
         for share in [0.37, 0.38, 0.39, 0.40, 0.42, 0.45, 0.5] {
             let inversions = (pairs(EXACT_UP_TO) as f64 * share) as u64;

@@ -225,6 +225,83 @@ mod tests {
     }
 
     #[test]
+    fn the_end_share_is_that_of_the_curve() {
+        let slowing = |curve: fn(f64) -> f64| of(curve).slowing.map(|fit| (fit.shape, fit.end_share));
+        let steady = |curve: fn(f64) -> f64| Some((of(curve).steady.shape, of(curve).steady.end_share));
+        // The slope at x = 40 by the average slope from 1 on, by hand.
+        for (found, shape, share) in [
+            (slowing(|x| 100.0 * (1.0 - (-x / 8.0).exp())), Shape::Saturating, 0.0375),
+            (slowing(|x| 9.0 * x.min(21.0)), Shape::Hinge, 0.0),
+            (slowing(|x| 60.0 * x.ln()), Shape::Logarithm, 0.264),
+            (steady(|x| 5.0 * x), Shape::Line, 1.0),
+            (steady(|x| x * x), Shape::Convex, 1.951),
+            (steady(|x| 5.0 * x + 3.0 * (x - 20.0).max(0.0)), Shape::Broken, 1.224),
+            (steady(|x| 5.0 * x - 3.0 * (x - 20.0).max(0.0)), Shape::Broken, 0.565),
+            (steady(|x| x + 20.0 * (x - 36.0).max(0.0)), Shape::Broken, 6.88),
+            (steady(|x| 60.0 * x - 40.0 * (x - 3.5).max(0.0)), Shape::Broken, 0.886),
+        ] {
+            let (found, end_share) = found.expect("a fit");
+            assert_eq!(found, shape);
+            assert!((end_share - share).abs() <= share * 0.25, "{shape:?}: {end_share} for {share}");
+        }
+        // A line that keeps too little of its slope, and lines that fall, are no broken lines that go on.
+        assert!(of(|x| 5.0 * x - 4.5 * (x - 20.0).max(0.0)).steady.end_share > 0.35);
+        assert_eq!(of(|x| -5.0 * x - 3.0 * (x - 20.0).max(0.0)).steady.shape, Shape::Line);
+        assert_eq!(
+            compare(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[3.0; 7], 1.0, 0.35).and_then(|both| both.slowing),
+            None
+        );
+    }
+
+    #[test]
+    fn logarithms_count_from_the_zero_of_the_axis() {
+        let share = |from: i32, shift: f64| {
+            let x: Vec<f64> = (from..from + 40).map(f64::from).collect();
+            let y: Vec<f64> = x.iter().map(|x| 2000.0 * (x + shift).ln()).collect();
+            let slowing = compare(&x, &y, 1.0, 0.35).and_then(|both| both.slowing).expect("it slows down");
+            assert_eq!(slowing.shape, Shape::Logarithm);
+            slowing.end_share
+        };
+        assert!((share(20, 0.0) - 0.611).abs() < 0.02, "{}", share(20, 0.0));
+        assert!((share(0, 1.2) - 0.276).abs() < 0.02, "{}", share(0, 1.2));
+    }
+
+    #[test]
+    fn the_criterion_is_that_of_hurvich_and_tsai() {
+        let x: Vec<f64> = (0..10).map(f64::from).collect();
+        let (fine, coarse) = (Series::new(&x, &x, 0.001).expect("enough"), Series::new(&x, &x, 6.0).expect("enough"));
+        for (found, expected) in [
+            // 10 ln(0.5) + 6 + 24 / 6, 10 ln(0.5) + 8 + 40 / 5, and 36 / 12 for the variance of rounding to 6.
+            (fine.aicc(5.0, 3.0), 3.068_528_194_4),
+            (fine.aicc(5.0, 4.0), 9.068_528_194_4),
+            (coarse.aicc(5.0, 3.0), 20.986_122_886_7),
+        ] {
+            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn least_squares_find_the_coefficients_or_nothing() {
+        let x: Vec<f64> = (0..10).map(|i| f64::from(i) / 9.0).collect();
+        let y: Vec<f64> = x.iter().map(|u| 3.0 + 2.0 * u + 5.0 * u * u).collect();
+        let series = Series::new(&x, &y, 0.001).expect("enough");
+        let (b, c, squares) = series.fit_with_line(|u| u * u).expect("spread");
+        assert!((b - 2.0).abs() < 1e-9 && (c - 5.0).abs() < 1e-9 && squares < 1e-18, "{b} {c} {squares}");
+        assert_eq!((series.fit_one(|_| 3.0), series.fit_with_line(|_| 3.0)), (None, None), "constants");
+        assert_eq!(series.fit_with_line(|_| f64::NAN), None);
+        for scale in 1..100 {
+            assert_eq!(series.fit_with_line(|u| 1e8 / 7.0 * f64::from(scale) * u + 0.1), None, "the line once more");
+        }
+    }
+
+    #[test]
+    fn shapes_have_names_of_their_own() {
+        let shapes = [Shape::Saturating, Shape::Hinge, Shape::Logarithm, Shape::Line, Shape::Convex, Shape::Broken];
+        let names: std::collections::HashSet<&str> = shapes.iter().map(|shape| shape.noun()).collect();
+        assert!(names.len() == shapes.len() && !names.contains(""));
+    }
+
+    #[test]
     fn too_little_to_compare_is_none() {
         assert_eq!(compare(&[1.0, 2.0], &[1.0, 2.0], 1.0, 0.35), None);
         assert_eq!(compare(&[1.0; 20], &[1.0; 20], 1.0, 0.35), None);

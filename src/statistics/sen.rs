@@ -96,6 +96,14 @@ mod tests {
         assert!((slopes.median() - 4.0).abs() < 1e-9);
         let (low, high) = slopes.interval(0.93, 1.0);
         assert!((3.6..3.8).contains(&low) && (4.2..4.5).contains(&high), "{low} {high}");
+        assert!(slopes.lower_bound(0.93, 1.0) < 3.9 && slopes.upper_bound(0.93, 1.0) > 4.1);
+    }
+
+    #[test]
+    fn bounds_are_rounded_outwards() {
+        // The six slopes are 1, 1.5, 2, 7/3, 2.5 and 4: without a variance, the upper bound is above the middle.
+        let mut slopes = Slopes::between(&[0.0, 1.0, 2.0, 3.0], &[0.0, 2.0, 3.0, 7.0]).expect("points apart");
+        assert_eq!(slopes.upper_bound(0.95, 0.0), 7.0 / 3.0);
     }
 
     #[test]

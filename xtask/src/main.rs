@@ -34,7 +34,8 @@ cargo xtask torture         attack tidewatch and what it watches; fails unless e
                             --only inject-kill|inject-hup|inject-stop|signals|..,
                             --times N of each attack, --case N
 cargo xtask mutants         mutants of the modules that judge, redact and write files: lists those that no unit test notices,
-                            fails if there is one; --module NAME, --shard K/N, --minutes N, --in-diff BASE
+                            fails if there is one that xtask/mutants.excused does not name; --module NAME, --file PART,
+                            --minutes N, --in-diff BASE
 cargo xtask overhead        what the allocation sampler costs, as a table; fails past the goals (needs valgrind)
 cargo xtask needs [soak]    install what the tests need, or the long matrices, or name it
 cargo xtask help            this text";
@@ -77,6 +78,15 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
+/// Cargo sets variables about the chore's own package. Build scripts that watch such variables would run anew each time.
+fn forget_the_chore(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+}
+
 /// Runs a cargo command at the root of the workspace and tells which one failed.
 fn cargo(arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -84,12 +94,7 @@ fn cargo(arguments: &[&str]) -> Result<()> {
     println!("+ {shown}");
     let mut command = Command::new(cargo);
     command.args(arguments).current_dir(root());
-    // Cargo tells a chore of the chore's own package. Build scripts that watch such variables would run anew each time.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-            command.env_remove(name);
-        }
-    }
+    forget_the_chore(&mut command);
     // What a failed test says is not to drown in backtraces, which name the test harness alone.
     command.env("RUST_BACKTRACE", "0");
     let status = command.status().with_context(|| format!("could not start {shown}"))?;

@@ -92,3 +92,70 @@ pub fn keep(pc: usize, rule: Simple) {
 pub fn clear() {
     EPOCH.fetch_add(1, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn simple(cfa: Cfa, pc: Saved, bp: Saved) -> Option<Simple> {
+        Simple::of(&Rule { cfa, pc, bp, is_signal: false })
+    }
+
+    #[test]
+    fn only_rules_without_tables_are_simple() {
+        for (cfa, bp, expected) in [
+            (Cfa::Stack(16), Saved::Same, Some((116, None))),
+            (Cfa::Stack(-16), Saved::At(-16), Some((84, Some(-16)))),
+            (Cfa::Frame(i64::from(i32::MAX)), Saved::At(i64::from(i16::MIN)), Some((2_147_484_647, Some(-32_768)))),
+            (Cfa::Frame(16), Saved::Undefined, Some((1016, None))),
+            (Cfa::Stack(1 << 31), Saved::Same, None),
+            (Cfa::Stack(16), Saved::At(1 << 15), None),
+            (Cfa::Stack(16), Saved::Value(8), None),
+            (Cfa::Unknown, Saved::Same, None),
+        ] {
+            let rule = simple(cfa, Saved::At(-8), bp);
+            assert_eq!(rule.map(|rule| (rule.cfa(100, 1000), rule.bp())), expected, "{cfa:?} {bp:?}");
+            assert!(rule.is_none_or(|rule| !rule.is_outermost()));
+        }
+        assert_eq!(simple(Cfa::Stack(16), Saved::At(-16), Saved::Same), None);
+        let outermost = simple(Cfa::Unknown, Saved::Undefined, Saved::Same);
+        assert!(outermost.is_some_and(Simple::is_outermost));
+        let signal = Rule { cfa: Cfa::Stack(8), pc: Saved::At(-8), bp: Saved::Same, is_signal: true };
+        assert_eq!(Simple::of(&signal), None);
+    }
+
+    /// Keeps a rule, and sees it. Another test may forget all rules in between.
+    fn kept(pc: usize, rule: Simple) -> bool {
+        (0..1000).any(|_| {
+            keep(pc, rule);
+            find(pc) == Some(rule)
+        })
+    }
+
+    #[test]
+    fn rules_belong_to_their_address_until_all_are_forgotten() {
+        let rule = simple(Cfa::Stack(16), Saved::At(-8), Saved::At(-16)).expect("simple");
+        for number in 0..200 {
+            let pc = 0x7001_0000_0000 + number * 0x0123_4567;
+            assert_eq!(find(pc), None);
+            assert!(kept(pc, rule));
+            // The same entry, asked for another address.
+            let [mark, data] = entry(pc).expect("an entry");
+            assert_ne!(mark.load(Ordering::Relaxed), key(pc + 1, data.load(Ordering::Relaxed)));
+            clear();
+            assert_eq!(find(pc), None);
+        }
+    }
+
+    #[test]
+    fn half_an_entry_of_another_thread_matches_nothing() {
+        let pc = 0x7002_0a5a_5a50;
+        let rule = simple(Cfa::Stack(16), Saved::At(-8), Saved::Same).expect("simple");
+        for bit in 0..48 {
+            assert!(kept(pc, rule));
+            let [_, data] = entry(pc).expect("an entry");
+            data.store(rule.0 ^ 1 << bit, Ordering::Relaxed);
+            assert_eq!(find(pc), None, "bit {bit}");
+        }
+    }
+}

@@ -106,7 +106,7 @@ enum Step {
 }
 
 fn step(stack: &mut Stack, at: &Registers, back: usize) -> Step {
-    let pc = at.pc - back;
+    let pc = at.pc.wrapping_sub(back);
     if let Some(rule) = cache::find(pc) {
         return simple(stack, at, rule);
     }

@@ -83,3 +83,80 @@ fn thread_pointer() -> usize {
     };
     pointer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pages of which those with a mark can be read.
+    fn pages(readable: &[bool]) -> usize {
+        // SAFETY: new memory at an address of the kernel's choice, which is changed by nobody else.
+        let begin = unsafe { sys::mmap(0, readable.len() * PAGE, 3, 0x22, -1, 0) };
+        for (number, is_readable) in readable.iter().enumerate() {
+            let place = begin + number * PAGE;
+            // SAFETY: a word of that memory.
+            unsafe { *(place as *mut usize) = number };
+            assert!(*is_readable || sys::protect(place, PAGE, 0));
+        }
+        begin
+    }
+
+    #[test]
+    fn no_page_is_read_before_it_was_shown_to_be_readable() {
+        let begin = pages(&[true, false, true, true, false]);
+        let mut stack = Stack { begin, end: begin + 5 * PAGE, readable: begin, readable_end: begin };
+        for (page, expected) in [
+            (2, Some(2)),
+            (3, Some(3)),
+            (1, None),
+            (4, None),
+            (2, Some(2)),
+            (0, Some(0)),
+            (1, None),
+            (2, Some(2)),
+            (4, None),
+            (3, Some(3)),
+            (0, Some(0)),
+        ] {
+            assert_eq!(stack.read(begin + page * PAGE), expected, "page {page}");
+        }
+        let mut word = |address: usize| stack.read(address);
+        assert_eq!(word(begin + PAGE - 8), Some(0), "the last word of a page");
+        assert_eq!(word(begin + 4), None, "between two words");
+    }
+
+    #[test]
+    fn nothing_outside_the_stack_is_read() {
+        let begin = pages(&[true, true, true]);
+        let bounds = |from: usize, to: usize| Stack { begin: from, end: to, readable: from, readable_end: from };
+        let mut stack = bounds(begin + PAGE, begin + 2 * PAGE);
+        for (address, expected) in [
+            (begin + PAGE - 8, false),
+            (begin + PAGE, true),
+            (begin + 2 * PAGE - 8, true),
+            (begin + 2 * PAGE, false),
+            (begin, false),
+            (usize::MAX - 7, false),
+            (usize::MAX - 15, false),
+        ] {
+            assert_eq!(stack.read(address).is_some(), expected, "{address:x}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_stack_is_that_of_the_thread_or_of_the_first() {
+        prepare();
+        let (first, thread) = (FIRST_END.load(Ordering::Relaxed), thread_pointer());
+        assert!(first > thread + FIRST_ROOM, "a test runs in a thread of its own, below the first stack");
+        let end = |sp: usize| Stack::around(sp).end;
+        let here = &raw const first as usize;
+        assert!(thread > here && thread - here < ROOM, "the thread runs on the stack that it was given");
+        assert_eq!((end(here), end(thread - 8)), (thread, thread));
+        assert_eq!(end(thread), thread + ROOM, "above the thread's stack");
+        assert_eq!(end(thread - ROOM - 16), thread - 16, "no stack is larger");
+        let ends = [8, FIRST_ROOM - 8].map(|below| end(first - below));
+        assert_eq!(ends, [first, first - FIRST_ROOM + 8 + ROOM]);
+        assert_eq!([0, FIRST_ROOM].map(|below| end(first - below)), [first + ROOM, first - FIRST_ROOM + ROOM]);
+        assert_eq!(end(usize::MAX - 7), usize::MAX);
+    }
+}

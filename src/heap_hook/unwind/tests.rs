@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod programs;
+
 use std::arch::naked_asm;
 use std::ffi::{c_int, c_void};
 use std::hint::black_box;
@@ -91,6 +93,85 @@ fn rules_are_kept_and_forgotten() {
         })
         .collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+extern "C" fn on_signal(_: c_int) {
+    let (mut ours, mut theirs) = (Vec::new(), [std::ptr::null_mut(); 64]);
+    walk_here(&mut ours);
+    // SAFETY: there is room for 64 addresses.
+    let found = unsafe { backtrace(theirs.as_mut_ptr(), 64) } as usize;
+    let theirs: Vec<u64> = theirs[..found].iter().map(|frame| *frame as u64).collect();
+    let moved: Vec<u64> = ours[1..].iter().zip(&theirs[1..]).map(|(ours, theirs)| ours.wrapping_sub(*theirs)).collect();
+    // The interrupted instruction is one before the address; every other frame is a return address.
+    assert_eq!(ours.len(), theirs.len(), "{ours:x?}\n{theirs:x?}");
+    assert_eq!(moved.iter().sum::<u64>(), 1, "{ours:x?}\n{theirs:x?}");
+    IS_HANDLED.store(true, std::sync::atomic::Ordering::Relaxed);
+}
+
+extern "C" fn in_handler(to: &mut bool, sp: usize, bp: usize) {
+    // SAFETY: called with the stack pointer at the begin of `look_here`.
+    *to = unsafe { walk(sp, bp) }.is_in_handler;
+}
+
+#[unsafe(naked)]
+extern "C" fn look_here(to: &mut bool) {
+    naked_asm!("mov rsi, rsp", "mov rdx, rbp", "jmp {in_handler}", in_handler = sym in_handler)
+}
+
+static IS_HANDLED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+static IS_SEEN: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+extern "C" fn on_signal_elsewhere(_: c_int) {
+    let mut is_in_handler = false;
+    look_here(&mut is_in_handler);
+    IS_SEEN.store(is_in_handler, std::sync::atomic::Ordering::Relaxed);
+}
+
+#[repr(C)]
+struct SignalStack {
+    place: *mut c_void,
+    flags: c_int,
+    bytes: usize,
+}
+
+#[repr(C)]
+struct Action {
+    handler: extern "C" fn(c_int),
+    mask: [u64; 16],
+    flags: c_int,
+    restorer: usize,
+}
+
+unsafe extern "C" {
+    fn sigaction(signal: c_int, action: *const Action, before: *mut Action) -> c_int;
+    fn sigaltstack(stack: *const SignalStack, before: *mut SignalStack) -> c_int;
+    fn raise(signal: c_int) -> c_int;
+}
+
+#[test]
+fn stacks_are_followed_through_signal_handlers() {
+    const USR1: c_int = 10;
+    const USR2: c_int = 12;
+    const ON_STACK: c_int = 0x0800_0000;
+    both_agree();
+    let mut is_in_handler = true;
+    look_here(&mut is_in_handler);
+    assert!(!is_in_handler);
+    let room = vec![0_u8; 256 << 10].leak();
+    let stack = SignalStack { place: room.as_mut_ptr().cast(), flags: 0, bytes: room.len() };
+    let action = |handler, flags| Action { handler, mask: [0; 16], flags, restorer: 0 };
+    // SAFETY: handlers that walk the stack and store a word; nothing else in these tests uses the two signals.
+    unsafe {
+        assert_eq!(sigaction(USR1, &action(on_signal, 0), std::ptr::null_mut()), 0);
+        assert_eq!(raise(USR1), 0);
+        assert_eq!(sigaltstack(&stack, std::ptr::null_mut()), 0);
+        assert_eq!(sigaction(USR1, &action(on_signal, ON_STACK), std::ptr::null_mut()), 0);
+        assert_eq!(raise(USR1), 0);
+        assert_eq!(sigaction(USR2, &action(on_signal_elsewhere, ON_STACK), std::ptr::null_mut()), 0);
+        assert_eq!(raise(USR2), 0);
+    }
+    let is_set = |flag: &std::sync::atomic::AtomicBool| flag.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(is_set(&IS_HANDLED) && is_set(&IS_SEEN));
 }
 
 fn cursor(bytes: &'static [u8]) -> Cursor {
