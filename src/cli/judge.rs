@@ -38,7 +38,7 @@ pub struct Words {
     #[command(flatten)]
     reading: ReadingArgs,
     /// The smallest growth that matters per operation, or per second where no operations are known, like 64B or (for counts)
-    /// 1e-4 [default: 100B or 1e-4 per operation, 1KiB or 0.2 per second]
+    /// 1e-4 [default: 100B or 1e-4 per operation; over time 1KiB or 0.2 per second, less for long files]
     #[arg(long, value_name = "AMOUNT")]
     smallest: Option<String>,
     /// Say when what grows without end reaches this, like 512MiB or (for counts) 1024

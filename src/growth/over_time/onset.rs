@@ -58,11 +58,17 @@ pub(super) fn of(points: &[Point], pieces: &[Piece], summary: &Summary) -> Optio
     }
     let first_part = median(&late[..late.len().div_ceil(8).max(2)])? - level;
     let highest = early.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let rise = if first_part >= JUMP_SHARE * height { Rise::Jump } else { Rise::Ramp };
+    let cut = after[0].first;
+    // A jump has a moment, which lies in one of the two pieces beside the cut.
+    let is_past = |index: &usize| points[*index].value > level + height / 2.0;
+    let from = before[before.len() - 1].first;
+    let first = if rise == Rise::Jump { (from..points.len()).find(is_past).unwrap_or(cut) } else { cut };
     Some(Onset {
-        first: after[0].first,
-        t: points[after[0].first].t,
+        first,
+        t: points[first].t,
         height,
-        rise: if first_part >= JUMP_SHARE * height { Rise::Jump } else { Rise::Ramp },
+        rise,
         is_new_high: median(tail)? > highest + noise,
         is_steeper: slope(after)? > STEEPER * slope(before)?.max(0.0),
     })
