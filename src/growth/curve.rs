@@ -19,6 +19,8 @@ use crate::statistics::quantile::{median, quantile, sigma_by_mad};
 /// a look of the judge, and the budget of a scenario by default.
 const WINDOWS: f64 = 50.0;
 const WINDOW_AT_LEAST_S: f64 = 1.0;
+/// Samples of a window in a part of a curve, on average.
+const SAMPLES_IN_WINDOW: usize = 3;
 /// The share of the windows that must hold samples, else windows of equal time say little.
 const FEWEST_FILLED: f64 = 0.5;
 /// What growth over a whole curve comes to when it begins to matter: this share of the level, ...
@@ -117,7 +119,20 @@ impl Curve {
         let (Some(first), Some(last)) = (self.points.first().map(|p| p.t), self.points.last().map(|p| p.t)) else {
             return;
         };
-        let windows = ((last - first) / WINDOW_AT_LEAST_S).floor().clamp(1.0, WINDOWS).min(self.points.len() as f64);
+        let most = ((last - first) / WINDOW_AT_LEAST_S).floor().min(self.points.len() as f64);
+        self.cut_into(most);
+    }
+
+    /// Makes windows of a few samples each, for a part of a curve, which may be short.
+    pub(super) fn cut_into_short_windows(&mut self) {
+        self.cut_into((self.points.len() / SAMPLES_IN_WINDOW) as f64);
+    }
+
+    fn cut_into(&mut self, windows: f64) {
+        let windows = windows.clamp(1.0, WINDOWS);
+        let (Some(first), Some(last)) = (self.points.first().map(|p| p.t), self.points.last().map(|p| p.t)) else {
+            return;
+        };
         let length = (last - first) / windows;
         for point in &mut self.points {
             let window = if length > 0.0 { ((point.t - first) / length).floor() } else { 0.0 };

@@ -16,6 +16,7 @@ mod more;
 mod owners;
 pub mod picture;
 pub mod projection;
+mod restarts;
 pub mod sparkline;
 mod story;
 mod summary;

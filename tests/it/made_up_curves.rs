@@ -146,7 +146,7 @@ fn weeks_without_a_leak_are_never_called_unbounded_and_late_rises_never_at_rest(
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Over 2,000 seeds each: 74 % of all leaks, half of those that begin in the last fifth; see docs/statistics.md.
+    // Over 2,000 seeds each: 84 % of all leaks; see docs/statistics.md.
     assert!(10 * found >= 7 * leaks, "only {found} of {leaks} leaks were found");
     assert!(2 * decided >= clean, "only {decided} of {clean} clean curves were decided");
 }

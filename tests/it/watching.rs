@@ -281,3 +281,19 @@ fn a_budget_that_is_none_is_refused() {
         assert!(told.stderr.contains("percent"), "{told}");
     }
 }
+
+#[test]
+fn workers_that_end_and_are_started_again_are_told() {
+    let _machine = part_of_machine();
+    let folder = tempfile::tempdir().expect("a folder");
+    let told = told(tidewatch().args(["run", "--for", "11s", "--out"]).arg(folder.path().join("run")).args([
+        "--",
+        "sh",
+        "-c",
+        "while :; do sleep 2.4; done",
+    ]));
+    let text = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("sleep ended and was started again"), "{told}");
+    let report = std::fs::read_to_string(folder.path().join("run/report.md")).expect("a report");
+    assert!(report.contains("was started again"), "{report}");
+}

@@ -39,7 +39,7 @@ pub(super) fn judge(curve: &Curve, question: &Question) -> Option<Growth> {
     }
     let lives = lives::of(&curve.points);
     if lives.len() > 1 {
-        let judged = |life: &Vec<Point>| judge_life(&part(curve, life.clone()), question);
+        let judged = |life: &Vec<Point>| judge_life(&whole_life(curve, life.clone()), question);
         return Some(Lives::judge(lives.iter().map(judged).collect(), &lives, judge_whole(curve, question)));
     }
     Some(judge_life(curve, question))
@@ -160,11 +160,23 @@ fn since(curve: &Curve, onset: &Onset) -> String {
     format!("{} after the first sample", show_duration(Duration::from_secs_f64((onset.t - began).max(0.0))))
 }
 
+/// A life as a curve of its own: in windows of time like every curve, or in shorter ones where it lasts only seconds.
+fn whole_life(curve: &Curve, points: Vec<Point>) -> Curve {
+    let mut life = part(curve, points);
+    let short = life.points.last().map_or(0, |point| point.cycle);
+    let mut timed = life.clone();
+    timed.cut_into_windows();
+    if timed.points.last().is_some_and(|point| point.cycle >= short) {
+        life = timed;
+    }
+    life
+}
+
 /// A part of a curve as a curve of its own.
 fn part(curve: &Curve, points: Vec<Point>) -> Curve {
     let mut part = Curve { metric: curve.metric.clone(), axis: curve.axis, points };
     let began = part.points.first().map_or(0.0, |point| point.t);
     part.points.iter_mut().for_each(|point| point.x = point.t - began);
-    part.cut_into_windows();
+    part.cut_into_short_windows();
     part
 }

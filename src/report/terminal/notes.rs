@@ -4,7 +4,7 @@ use super::layout::Page;
 use crate::exit::ExitCode;
 use crate::growth::Verdict;
 use crate::recording::Mode;
-use crate::report::{Report, Written, more, owners, told, words};
+use crate::report::{Report, Written, more, owners, restarts, told, words};
 use crate::sample::{Border, Effort, Event, Mark, MemorySource, Metric, Plan, Record, Shape, Stop, Tally};
 
 /// How the target ended, where tidewatch did not end it.
@@ -83,9 +83,15 @@ pub(super) fn limits_of_the_verdicts(page: &mut Page, report: &Report) {
     }
 }
 
-/// A sentence for each managed runtime, and for a watch without a scenario.
+/// A sentence for each command that was started again, for a watch without a scenario, and for each managed runtime.
 pub(in crate::report) fn limit_sentences(report: &Report) -> Vec<String> {
-    told::watches(report).into_iter().chain(told::runtimes(report)).chain(owners::remarks(report)).collect()
+    let restarts = restarts::sentences(report);
+    restarts
+        .into_iter()
+        .chain(told::watches(report))
+        .chain(told::runtimes(report))
+        .chain(owners::remarks(report))
+        .collect()
 }
 
 /// Numbers that could not be read, and what the recording lacks.
