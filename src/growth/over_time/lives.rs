@@ -5,6 +5,7 @@
 //! by one and never put together: put together, every cache that fills becomes a line.
 
 use super::super::{Growth, Point, Verdict};
+use crate::statistics::mann_kendall::rising_chance;
 use crate::statistics::quantile::{median, sigma_by_mad};
 use crate::units::show_count;
 
@@ -23,6 +24,9 @@ const MOST_LIVES: usize = 24;
 /// How many of the last lives vote, and how long they must be beside the longest.
 const VOTERS: usize = 6;
 const LEAST_LENGTH: f64 = 0.5;
+/// Fewest ended lives whose highest values show that they do not rise, and the chance below which they do.
+const FEWEST_PEAKS: usize = 4;
+const RISING_CHANCE: f64 = 0.05;
 /// Lives that must leak: one that does may have been mended by the restart after it.
 const FEWEST_LEAKING: usize = 2;
 
@@ -109,6 +113,11 @@ impl Lives {
                 if bounded > 0 { Verdict::Bounded } else { Verdict::Flat },
                 format!("at rest within {rested} of the last {of_all} lives ({told})"),
             )
+        } else if leaks == 0 && !voters.iter().any(|growth| growth.suspected) && peaks_hold(lives) {
+            let told = format!(
+                "{told}: no life is seen to grow without end, and none of the later ones rose higher than those before"
+            );
+            (Verdict::Bounded, told)
         } else {
             (Verdict::Inconclusive, format!("{told}, and its last lives do not decide; the latest: {}", latest.reason))
         };
@@ -117,6 +126,37 @@ impl Lives {
     }
 }
 
+/// Whether the highest values of many lives do not rise from life to life.
+fn peaks_hold(lives: &[Vec<Point>]) -> bool {
+    let highest = |life: &Vec<Point>| life.iter().map(|point| point.value).fold(f64::NEG_INFINITY, f64::max);
+    // The last life has not ended.
+    let peaks: Vec<f64> = lives[..lives.len() - 1].iter().map(highest).collect();
+    if peaks.len() < FEWEST_PEAKS {
+        return false;
+    }
+    let (early, late) = peaks.split_at(peaks.len() / 2);
+    rising_chance(&peaks) > RISING_CHANCE && median(late) <= early.iter().copied().reduce(f64::max)
+}
+
 fn is_rest(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Flat | Verdict::Bounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lives(highest: &[f64]) -> Vec<Vec<Point>> {
+        let life = |value: &f64| vec![Point { t: 0.0, x: 0.0, value: *value, cycle: 1, phase: None }];
+        highest.iter().map(life).collect()
+    }
+
+    #[test]
+    fn peaks_hold_where_later_lives_rise_no_higher() {
+        assert!(peaks_hold(&lives(&[5.0, 6.0, 4.0, 5.5, 5.0])));
+        assert!(peaks_hold(&lives(&[5.0, 6.0, 4.0, 5.5, 9.0])), "the last life has not ended");
+        assert!(!peaks_hold(&lives(&[5.0, 6.0, 7.0, 8.0, 1.0])));
+        assert!(!peaks_hold(&lives(&[5.0, 6.0, 7.5, 6.5, 1.0])), "higher than any before");
+        assert!(!peaks_hold(&lives(&[5.0, 6.0, 5.0, 1.0])), "too few");
+    }
 }
