@@ -234,9 +234,11 @@ fn metrics(records: &[Record]) -> Vec<Metric> {
     let (mut mappings, mut cgroup) = (false, false);
     for record in records {
         if let Record::Detail(detail) = record {
-            mappings |= detail.mappings.is_some();
             cgroup |= detail.cgroup.is_some();
-            kinds.extend(detail.descriptors.iter().flat_map(|descriptors| descriptors.by_kind.keys()));
+            if detail.is_of_one_moment() {
+                mappings |= detail.mappings.is_some();
+                kinds.extend(detail.descriptors.iter().flat_map(|descriptors| descriptors.by_kind.keys()));
+            }
             gauges.extend(detail.gauges.keys().map(String::as_str));
         }
     }

@@ -21,6 +21,7 @@ mod text;
 mod linux {
     pub(super) mod cgroup;
     pub(super) mod descriptors;
+    pub(super) mod detail;
     pub(super) mod files;
     pub(super) mod member;
     pub(super) mod memory;
@@ -31,6 +32,8 @@ mod linux {
     pub(super) mod tree;
     pub(super) mod watcher;
 
+    #[cfg(test)]
+    mod family;
     #[cfg(test)]
     mod live;
     #[cfg(test)]
@@ -75,6 +78,11 @@ impl OwnSockets {
     /// Forgets a connection.
     pub fn remove(&mut self, local: SocketAddr) {
         self.local.remove(&SocketAddr::new(local.ip().to_canonical(), local.port()));
+    }
+
+    /// Adds all connections of another set.
+    pub fn extend(&mut self, other: &Self) {
+        self.local.extend(&other.local);
     }
 
     /// Whether this peer of a target's socket is one of our ends.

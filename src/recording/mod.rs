@@ -103,6 +103,21 @@ pub struct Overhead {
     pub expensive_us: u64,
     /// Ticks that came late by more than an interval.
     pub late: u64,
+    /// The part of one CPU that reading the target was allowed to take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<f64>,
+    /// How far apart the budget made ticks come, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stretched: Option<Stretched>,
+}
+
+/// Ticks that came further apart than was asked for, so that they stayed within the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretched {
+    /// The interval that was asked for, in microseconds.
+    pub asked_us: u64,
+    /// The longest interval between two ticks, in microseconds.
+    pub longest_us: u64,
 }
 
 /// A recording as read from disk.

@@ -171,7 +171,9 @@ fn of_mappings(recording: &Recording, passage: &Passage<'_>, finding: &ScenarioF
         .records
         .iter()
         .filter_map(|record| match record {
-            Record::Detail(detail) => Some((detail.at.seconds() / 3600.0, detail.mappings?.count as f64)),
+            Record::Detail(detail) if detail.is_of_one_moment() => {
+                Some((detail.at.seconds() / 3600.0, detail.mappings?.count as f64))
+            }
             _ => None,
         })
         .collect();

@@ -146,12 +146,15 @@ pub struct Named {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Detail {
-    /// When the reading began.
+    /// When the last process was read.
     pub at: Moment,
     /// Operations completed by then.
     pub operations: u64,
     /// How long the reading took, in microseconds.
     pub cost_us: u64,
+    /// Microseconds from the first process read to the last, where the budget made tidewatch read a large tree in several steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span_us: Option<u64>,
     /// Private memory by kind of mapping, where it was read.
     pub mappings: Option<Mappings>,
     /// Descriptors, where they could be read.
@@ -170,6 +173,16 @@ pub struct Detail {
     pub gauges: BTreeMap<String, f64>,
     /// Private memory in bytes of each process, largest first, when the tree has more than one.
     pub per_process: Vec<ProcessMemory>,
+}
+
+/// A sum over processes that were read within this time counts as that of one moment.
+const ONE_MOMENT_US: u64 = 2_000_000;
+
+impl Detail {
+    /// Whether its sums are those of one moment.
+    pub fn is_of_one_moment(&self) -> bool {
+        self.span_us.is_none_or(|span| span <= ONE_MOMENT_US)
+    }
 }
 
 /// One process's share of the tree's memory.

@@ -9,8 +9,9 @@ use tokio::sync::{Mutex, watch};
 
 use super::gauges::Gauges;
 use super::heap::TargetHeap;
+use super::look::{Look, Peak, Told};
 use super::recorder::Recorder;
-use super::sampler::{Look, Peak, Sampler, Told};
+use super::sampler::Sampler;
 use super::subject::Subject;
 use super::time_bound::TimeBound;
 use super::{Progress, effort, until_broken, until_interrupted};

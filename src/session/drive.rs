@@ -10,8 +10,9 @@ use super::build::build;
 use super::conductor::Conductor;
 use super::gauges::{Gauges, render_once};
 use super::heap::TargetHeap;
+use super::look::{Look, Peak};
 use super::ready::{free_port, until_ready};
-use super::sampler::{Look, Peak, Sampler, Settings};
+use super::sampler::{Sampler, Settings};
 use super::subject::Subject;
 use super::time_bound::{TimeBound, TimeLeft};
 use super::watching::{END_KNOWN_WITHIN, memory_source};
@@ -248,7 +249,7 @@ impl Session<'_> {
         time_driven: &mut BTreeMap<Metric, Estimate>,
     ) -> Result<Next, SessionError> {
         let mut watcher = up.subject.watcher().await?;
-        let source = memory_source(&mut watcher, scenario.cycle_length(), self.request.budget);
+        let (source, exact_cost) = memory_source(&mut watcher, scenario.cycle_length(), self.shares);
         let counters = Arc::new(Counters::default());
         let gauges = Mutex::new(Gauges::new(script.gauges.as_ref(), &up.fixed)?);
         let sampler = Sampler::start(
@@ -259,7 +260,9 @@ impl Session<'_> {
             Settings {
                 interval: self.request.interval,
                 budget: self.request.budget,
+                share: self.shares.reading,
                 source,
+                exact_cost,
                 background: up.subject.background(),
             },
         )?;

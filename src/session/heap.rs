@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::pace::{Pace, USUAL_SHARE, Use};
+use super::look::Look;
+use super::pace::{Pace, Use};
 use super::recorder::Recorder;
-use super::sampler::Look;
 use super::subject::Subject;
 use crate::probe::heap::{Arrival, HeapCensus, HeapError, Looked, preload_before};
 use crate::run_dir::{PrivateDir, RunDir};
-use crate::sample::{CallStacks, Event, HeapLook, Process, Record, Symbols};
+use crate::sample::{CallStacks, Event, HeapLook, MemorySource, Moment, Process, Record, Symbols};
 use crate::target::LaunchSpec;
 
 /// How long a launched program may take to begin its table: the loader does it before the program's first line.
@@ -38,9 +38,10 @@ struct Inner {
 }
 
 impl Heap {
-    /// Nothing is sampled yet.
-    pub fn new(recorder: Arc<Recorder>) -> Self {
-        let inner = Inner { census: HeapCensus::default(), pace: Pace::new(USUAL_SHARE), cost: Duration::ZERO };
+    /// Nothing is sampled yet. Snapshots may take this share of one CPU.
+    pub fn new(recorder: Arc<Recorder>, share: f64) -> Self {
+        let pace = Pace::new(share, MemorySource::default());
+        let inner = Inner { census: HeapCensus::default(), pace, cost: Duration::ZERO };
         Self { recorder, inner: Mutex::new(inner) }
     }
 
@@ -57,12 +58,15 @@ impl Heap {
     fn look(&self, look: Look, living: &[Process], operations: u64) {
         let mut inner = self.lock();
         let Inner { census, pace, cost } = &mut *inner;
-        if look != Look::Full && !pace.allows(*cost, Use::Heap) {
+        if !look.is_forced() && !pace.allows(*cost, Use::Heap) {
             return;
         }
         let at = self.recorder.now();
-        let (looked, spent) = pace.spend(Use::Heap, || census.look(living));
+        let ((), spent) = pace.spend(Use::Heap, || self.record(census.look(living), at, operations));
         *cost = spent;
+    }
+
+    fn record(&self, looked: Looked, at: Moment, operations: u64) {
         let Looked { stacks, look, events } = looked;
         events.into_iter().for_each(|event| self.recorder.event(event));
         if let Some(stacks) = stacks {

@@ -10,6 +10,7 @@ pub mod effort;
 mod follower;
 mod gauges;
 mod heap;
+mod look;
 mod operations;
 mod pace;
 mod ready;
@@ -29,13 +30,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::probe::ProbeError;
-use crate::recording::{Footer, Overhead, RecordingError, SizeBound, Writer};
+use crate::recording::{Footer, Overhead, RecordingError, SizeBound, Stretched, Writer};
 use crate::sample::{Ending, Event, HeapSampling, Phase, Process, Sample};
 use crate::target::TargetError;
 
 pub use request::{Counting, Errand, Exports, Request, Watch};
 
 use heap::{Heap, TargetHeap};
+use pace::Shares;
 use recorder::{Recent, Recorder};
 use subject::Subject;
 
@@ -124,6 +126,8 @@ struct Session<'a> {
     recorder: Arc<Recorder>,
     /// The heaps of the run's targets, where they are sampled.
     heap: Option<Arc<Heap>>,
+    /// How the budget is divided.
+    shares: Shares,
     live: &'a Live,
     interrupted: watch::Receiver<bool>,
     overhead: Overhead,
@@ -140,14 +144,17 @@ pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<boo
         Errand::Watch(_) => Recent::Dropped,
     };
     let recorder = Arc::new(Recorder::new(writer, recent));
-    let heap = match request.plan().heap {
-        HeapSampling::Off => None,
-        HeapSampling::On => Some(Arc::new(Heap::new(Arc::clone(&recorder)))),
+    let samples_heap = request.plan().heap == HeapSampling::On;
+    let shares = match &request.errand {
+        Errand::Drive(_) => Shares::driven(request.budget),
+        Errand::Watch(_) => Shares::watched(request.budget, samples_heap),
     };
+    let heap = samples_heap.then(|| Arc::new(Heap::new(Arc::clone(&recorder), shares.heap)));
     let mut session = Session {
         request: &request,
         recorder,
         heap,
+        shares,
         live,
         interrupted,
         overhead: Overhead::default(),
@@ -159,8 +166,12 @@ pub async fn run(request: Request, live: &Live, interrupted: watch::Receiver<boo
     };
     let heap = session.heap.as_ref().map_or(Duration::ZERO, |heap| heap.spent());
     session.overhead.expensive_us += heap.as_micros() as u64;
-    let overhead =
-        Overhead { cpu_us: own_cpu_us(), wall_us: began.elapsed().as_micros() as u64, ..session.overhead.clone() };
+    let overhead = Overhead {
+        cpu_us: own_cpu_us(),
+        wall_us: began.elapsed().as_micros() as u64,
+        budget: Some(request.budget),
+        ..session.overhead.clone()
+    };
     let footer = Footer { at: session.recorder.now(), interrupted: *session.interrupted.borrow(), overhead };
     let broken = session.recorder.broken().borrow().clone();
     let finished = session.recorder.finish(&footer);
@@ -177,6 +188,8 @@ impl Session<'_> {
         self.overhead.fast_us += of.fast_us;
         self.overhead.expensive_us += of.expensive_us;
         self.overhead.late += of.late;
+        let longest = |one: &Stretched| one.longest_us;
+        self.overhead.stretched = self.overhead.stretched.into_iter().chain(of.stretched).max_by_key(longest);
     }
 
     /// Ends what is ours, and records the ends that are not told yet.

@@ -1,6 +1,5 @@
 //! The thread that reads the target: the fast set at every tick, closer looks at borders and at a bounded pace.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -9,57 +8,37 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
-use super::pace::{Pace, Use};
+use super::look::{Look, Peak, Told};
+use super::pace::{Pace, Use, cpu_time};
 use super::recorder::Recorder;
 use super::subject::Background;
 use crate::probe::{OwnSockets, Watcher};
-use crate::recording::Overhead;
+use crate::recording::{Overhead, Stretched};
 use crate::sample::{Detail, Event, MemorySource, Process, Record, Sample};
 use crate::scenario::engine::Counters;
 
 /// The tree is scanned at most this often between borders.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
+/// The highest resident memory is read at most this often between borders.
+const HIGH_WATER_EVERY: Duration = Duration::from_secs(2);
+/// The longest that one step of a snapshot may hold up the ticks.
+const STEP: Duration = Duration::from_millis(30);
 
 /// How the sampler works.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Time between two ticks.
     pub interval: Duration,
-    /// The part of one CPU that reading may take.
+    /// The part of one CPU that watching may take: what `--budget` says.
     pub budget: f64,
+    /// The part of it that is for reading the target here.
+    pub share: f64,
     /// Where exact memory figures come from.
     pub source: MemorySource,
+    /// What one exact reading costs.
+    pub exact_cost: Duration,
     /// What tells that the target went into the background, where it can.
     pub background: Option<Background>,
-}
-
-/// How closely to look at a border.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Everything, whatever it costs: the first and the last look at a scenario.
-    Full,
-    /// Exact memory where that is the source; the rest where the pace allows it.
-    Border,
-    /// Nothing rests on this one: what the pace allows.
-    Regular,
-}
-
-/// What goes with a look: what the target tells of itself, and by which connections of ours.
-#[derive(Clone, Debug, Default)]
-pub struct Told {
-    /// Numbers that it exports.
-    pub gauges: BTreeMap<String, f64>,
-    /// Our ends of the connections that these came by: what they hold open in the target is ours.
-    pub own: OwnSockets,
-}
-
-/// What to do with the peak after a look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peak {
-    /// Set it back: only for what tidewatch launched.
-    Reset,
-    /// Leave it.
-    Keep,
 }
 
 enum Command {
@@ -88,16 +67,15 @@ impl Sampler {
             recorder,
             counters,
             latest,
-            pace: Pace::new(settings.budget),
+            pace: Pace::new(settings.share, settings.source),
             said: settings.interval,
             is_strained: false,
+            costs: Costs { exact: settings.exact_cost, ..Costs::default() },
             settings,
             overhead: Overhead::default(),
-            exact_cost: Duration::ZERO,
-            detail_cost: Duration::ZERO,
-            scan_cost: Duration::ZERO,
-            look_cost: Duration::ZERO,
             scanned: None,
+            high_water_read: None,
+            details: Details::None,
         };
         let thread = std::thread::Builder::new().name("sampler".into()).spawn(move || reader.work(&inbox))?;
         Ok(Self { commands, thread: Some(thread) })
@@ -131,10 +109,8 @@ impl Drop for Sampler {
     }
 }
 
-/// What this thread has used of a CPU. Wall time would count what others do on a busy machine.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+fn is_due(last: Option<Instant>, every: Duration) -> bool {
+    last.is_none_or(|when| when.elapsed() >= every)
 }
 
 fn show_seconds(time: Duration) -> String {
@@ -153,12 +129,36 @@ struct Reader {
     /// Whether ticks come further apart than was asked for.
     is_strained: bool,
     overhead: Overhead,
-    exact_cost: Duration,
-    detail_cost: Duration,
-    scan_cost: Duration,
-    /// What the last look cost that was not one at a border, the detail aside.
-    look_cost: Duration,
+    costs: Costs,
     scanned: Option<Instant>,
+    high_water_read: Option<Instant>,
+    details: Details,
+}
+
+/// What the last reading of each kind cost.
+#[derive(Debug, Default)]
+struct Costs {
+    exact: Duration,
+    high_water: Duration,
+    scan: Duration,
+    runtimes: Duration,
+    /// One step of a detail, which is the whole of it where the tree is small.
+    step: Duration,
+    /// A whole detail.
+    detail: Duration,
+}
+
+/// How far the reading of who holds what has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Details {
+    /// No process was read yet.
+    None,
+    /// Some processes are read of the first.
+    First,
+    /// Some processes are read of another.
+    Another,
+    /// One is complete, and another is not begun.
+    Complete,
 }
 
 impl Reader {
@@ -167,13 +167,15 @@ impl Reader {
         loop {
             match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Command::Look { look, peak, told, done }) => {
-                    self.look(look, peak, told);
+                    let ((), cost) = self.metered(|reader| reader.look(look, peak, told));
+                    self.pace.count(Use::Look, cost);
                     // The asker may have been interrupted meanwhile.
                     let _ = done.send(self.watcher.members().to_vec());
                 }
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.tick();
+                    let ((), cost) = self.metered(Self::tick);
+                    self.pace.ticked(cost);
                     let between = self.between_ticks();
                     next += between;
                     let now = Instant::now();
@@ -184,6 +186,7 @@ impl Reader {
                 }
             }
         }
+        self.tell_incomplete();
         self.overhead.expensive_us = self.pace.spent().as_micros() as u64;
         self.overhead
     }
@@ -192,6 +195,12 @@ impl Reader {
     fn between_ticks(&mut self) -> Duration {
         let between = self.pace.between_ticks(self.settings.interval);
         self.is_strained = between > self.settings.interval;
+        if self.is_strained {
+            let longest = between.as_micros() as u64;
+            let asked = self.settings.interval.as_micros() as u64;
+            let stretched = self.overhead.stretched.get_or_insert(Stretched { asked_us: asked, longest_us: longest });
+            stretched.longest_us = stretched.longest_us.max(longest);
+        }
         if between > self.said * 3 / 2 {
             self.said = between;
             let text = format!(
@@ -206,10 +215,17 @@ impl Reader {
         between
     }
 
+    /// Does something; the CPU time it took apart from what it counted itself. Writing records is part of it.
+    fn metered<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> (T, Duration) {
+        let (cpu, counted) = (cpu_time(), self.pace.spent());
+        let result = work(self);
+        let counted = self.pace.spent().saturating_sub(counted);
+        (result, cpu_time().saturating_sub(cpu).saturating_sub(counted))
+    }
+
     fn tick(&mut self) {
         self.follow();
-        let due =
-            self.scanned.is_none_or(|when| when.elapsed() >= SCAN_EVERY) && self.pace.allows(self.scan_cost, Use::Tick);
+        let due = is_due(self.scanned, SCAN_EVERY) && self.pace.allows(self.costs.scan, Use::Tick);
         if due {
             self.scan();
         }
@@ -218,8 +234,15 @@ impl Reader {
         if due {
             self.watcher.tree(&mut sample);
         }
-        if self.settings.source == MemorySource::SmapsRollup && self.pace.allows(self.exact_cost, Use::Tick) {
-            self.exact(&mut sample);
+        match self.settings.source {
+            MemorySource::SmapsRollup if self.pace.allows(self.costs.exact, Use::Tick) => self.exact(&mut sample),
+            MemorySource::Statm
+                if is_due(self.high_water_read, HIGH_WATER_EVERY)
+                    && self.pace.allows(self.costs.high_water, Use::Tick) =>
+            {
+                self.high_water(&mut sample);
+            }
+            MemorySource::SmapsRollup | MemorySource::Statm => {}
         }
         self.hand_on(sample);
     }
@@ -237,7 +260,7 @@ impl Reader {
     }
 
     fn fast(&mut self) -> Sample {
-        let (start, cpu) = (Instant::now(), cpu_time());
+        let start = Instant::now();
         let mut sample = Sample {
             at: self.recorder.now(),
             operations: self.counters.operations.load(Ordering::Relaxed),
@@ -248,7 +271,6 @@ impl Reader {
         // no moment had.
         sample.own_connections = self.counters.own_connections.seen();
         self.overhead.fast_us += start.elapsed().as_micros() as u64;
-        self.pace.ticked(cpu_time().saturating_sub(cpu));
         self.overhead.ticks += 1;
         sample
     }
@@ -257,7 +279,7 @@ impl Reader {
     fn scan(&mut self) {
         self.counters.own_connections.look_begins();
         let (events, cost) = self.pace.spend(Use::Tick, || self.watcher.scan());
-        self.scan_cost = cost;
+        self.costs.scan = cost;
         self.scanned = Some(Instant::now());
         for event in events {
             self.recorder.event(event);
@@ -269,61 +291,102 @@ impl Reader {
             self.watcher.exact(sample);
             self.watcher.high_water(sample);
         });
-        self.exact_cost = cost;
+        self.costs.exact = cost;
+    }
+
+    fn high_water(&mut self, sample: &mut Sample) {
+        let ((), cost) = self.pace.spend(Use::Tick, || self.watcher.high_water(sample));
+        self.costs.high_water = cost;
+        self.high_water_read = Some(Instant::now());
     }
 
     fn look(&mut self, look: Look, peak: Peak, told: Told) {
-        self.follow();
+        if look != Look::Regular {
+            self.follow();
+            self.scan();
+        }
+        if look != Look::Regular || self.pace.allows(self.costs.runtimes, Use::Look) {
+            self.runtimes();
+        }
+        // Between two snapshots ticks read the numbers themselves.
+        if look != Look::Regular {
+            self.sample_all(look);
+        }
         let Told { gauges, own } = told;
-        if look == Look::Regular && !self.pace.allows(self.look_cost, Use::Look) {
-            self.tell_gauges(self.counters.operations.load(Ordering::Relaxed), gauges);
-            return;
-        }
-        let spent = self.pace.spent();
-        self.scan();
-        let (runtimes, _) = self.pace.spend(Use::Look, || self.watcher.runtimes());
-        for event in runtimes {
-            self.recorder.event(event);
-        }
-        // Verdicts rest on what is seen at borders: everything is read there.
-        self.watcher.spare_idle(false);
-        let mut sample = self.fast();
-        self.watcher.tree(&mut sample);
-        let is_exact = match look {
-            Look::Full => true,
-            Look::Border => self.settings.source == MemorySource::SmapsRollup,
-            Look::Regular => {
-                self.settings.source == MemorySource::SmapsRollup && self.pace.allows(self.exact_cost, Use::Look)
-            }
-        };
-        if is_exact {
-            self.exact(&mut sample);
-        } else {
-            self.pace.spend(Use::Look, || self.watcher.high_water(&mut sample));
-        }
-        if look == Look::Regular {
-            self.look_cost = self.pace.spent() - spent;
-        }
-        let operations = sample.operations;
-        self.hand_on(sample);
-        if look == Look::Full || self.pace.allows(self.detail_cost, Use::Look) {
-            let (detail, cost) = self.pace.spend(Use::Look, || self.watcher.detail(&own));
-            self.detail_cost = cost;
+        let operations = self.counters.operations.load(Ordering::Relaxed);
+        let detail = self.detail(look, &own);
+        if detail.is_some() || !gauges.is_empty() {
+            let detail = detail.unwrap_or_default();
             let detail = Detail { at: self.recorder.now(), operations, gauges, ..detail };
             self.recorder.take(Record::Detail(Box::new(detail)));
-        } else {
-            self.tell_gauges(operations, gauges);
         }
         if peak == Peak::Reset && self.watcher.reset_peak().is_ok() {
             self.recorder.event(Event::PeakReset);
         }
     }
 
-    /// Records what the target tells of itself where nothing else is read.
-    fn tell_gauges(&self, operations: u64, gauges: BTreeMap<String, f64>) {
-        if !gauges.is_empty() {
-            let detail = Detail { at: self.recorder.now(), operations, gauges, ..Detail::default() };
-            self.recorder.take(Record::Detail(Box::new(detail)));
+    fn runtimes(&mut self) {
+        let (runtimes, cost) = self.pace.spend(Use::Look, || self.watcher.runtimes());
+        self.costs.runtimes = cost;
+        for event in runtimes {
+            self.recorder.event(event);
+        }
+    }
+
+    /// Verdicts rest on what is seen at borders: everything is read there.
+    fn sample_all(&mut self, look: Look) {
+        self.watcher.spare_idle(false);
+        let mut sample = self.fast();
+        self.watcher.tree(&mut sample);
+        let is_exact = match look {
+            Look::Full => true,
+            Look::FirstOrLast if self.costs.exact <= STEP => true,
+            Look::FirstOrLast | Look::Border | Look::Regular => self.settings.source == MemorySource::SmapsRollup,
+        };
+        if is_exact {
+            self.exact(&mut sample);
+        } else if look != Look::FirstOrLast || self.costs.high_water <= STEP {
+            self.high_water(&mut sample);
+        }
+        self.hand_on(sample);
+    }
+
+    /// Who holds what, where it is read now and complete now.
+    fn detail(&mut self, look: Look, own: &OwnSockets) -> Option<Detail> {
+        let limit = match look {
+            Look::Full => Duration::MAX,
+            Look::Border if self.pace.allows(self.costs.detail, Use::Look) => Duration::MAX,
+            // One that is begun now would not be complete at the end.
+            Look::FirstOrLast if self.details == Details::Complete && self.costs.detail > STEP => return None,
+            Look::FirstOrLast => STEP,
+            Look::Regular if self.pace.allows(self.costs.step, Use::Look) => STEP,
+            Look::Border | Look::Regular => return None,
+        };
+        let (detail, cost) = self.pace.spend(Use::Look, || match limit {
+            Duration::MAX => Some(self.watcher.detail(own)),
+            limit => self.watcher.detail_step(own, limit),
+        });
+        self.costs.step = cost;
+        if let Some(detail) = &detail {
+            self.costs.detail = cost.max(Duration::from_micros(detail.cost_us));
+        }
+        self.details = match (&detail, self.details) {
+            (Some(_), _) => Details::Complete,
+            (None, Details::None | Details::First) => Details::First,
+            (None, Details::Another | Details::Complete) => Details::Another,
+        };
+        detail
+    }
+
+    /// Says so where the budget was too small to read who holds what even once.
+    fn tell_incomplete(&self) {
+        if self.details == Details::First {
+            let text = format!(
+                "who holds what was not read: the {} processes of the target would have cost more than the budget of {} % of a CPU in this time; watch for longer, or raise --budget",
+                self.watcher.members().len(),
+                self.settings.budget * 100.0,
+            );
+            self.recorder.event(Event::Note { text });
         }
     }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::heap::TargetHeap;
-use super::pace::affordable_each;
+use super::look::{Look, Peak};
+use super::pace::{Shares, affordable_each};
 use super::request::{Watch, Watchee};
-use super::sampler::{Look, Peak, Sampler, Settings};
+use super::sampler::{Sampler, Settings};
 use super::subject::Subject;
 use super::telling::Telling;
 use super::{Session, SessionError, until_broken, until_interrupted};
@@ -15,7 +16,7 @@ use crate::sample::{Border, Event, MemorySource, Stop, Tally};
 use crate::scenario::engine::Counters;
 use crate::target::{Background, LaunchSpec};
 
-/// Closer looks come this often, or less often as the budget allows.
+/// Snapshots come this often at most, where the budget has room for them.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The end of a process that cannot be read any more is known this soon.
@@ -82,7 +83,7 @@ impl Session<'_> {
             Ok(watcher) => watcher,
             Err(error) => return self.over_before_a_look(&scenario, &subject, error).await,
         };
-        let source = memory_source(&mut watcher, WINDOW, self.request.budget);
+        let (source, exact_cost) = memory_source(&mut watcher, WINDOW, self.shares);
         self.recorder.mark(0, Border::ScenarioBegins { scenario: scenario.clone(), memory_source: source });
         let sampler = Sampler::start(
             watcher,
@@ -92,7 +93,9 @@ impl Session<'_> {
             Settings {
                 interval: self.request.interval,
                 budget: self.request.budget,
+                share: self.shares.reading,
                 source,
+                exact_cost,
                 background: subject.background(),
             },
         )?;
@@ -102,7 +105,7 @@ impl Session<'_> {
         telling.end(watch.plan.operations_from.as_ref()).await;
         if stop != Stop::TargetEnded {
             let eyes = Eyes { sampler: &sampler, telling: &telling, heap: heap.as_ref() };
-            eyes.look(Look::Full).await;
+            eyes.look(Look::FirstOrLast).await;
         }
         self.tell_names().await;
         self.recorder.mark(telling.operations(), Border::ScenarioEnds { scenario, stop, tally: Tally::default() });
@@ -137,7 +140,7 @@ impl Session<'_> {
             }
         };
         let looking = async {
-            let mut look = Look::Full;
+            let mut look = Look::FirstOrLast;
             loop {
                 eyes.look(look).await;
                 look = Look::Regular;
@@ -158,7 +161,9 @@ impl Session<'_> {
     }
 }
 
-/// Exact figures where one reading fits into every cycle of this length, else the cheap ones.
-pub(super) fn memory_source(watcher: &mut Watcher, cycle: Duration, budget: f64) -> MemorySource {
-    if affordable_each(cycle, watcher.exact_cost(), budget) { MemorySource::SmapsRollup } else { MemorySource::Statm }
+/// Exact figures where one reading fits into every cycle of this length, else the cheap ones; and what one costs.
+pub(super) fn memory_source(watcher: &mut Watcher, cycle: Duration, shares: Shares) -> (MemorySource, Duration) {
+    let cost = watcher.exact_cost();
+    let is_affordable = affordable_each(cycle, cost, shares.reading);
+    (if is_affordable { MemorySource::SmapsRollup } else { MemorySource::Statm }, cost)
 }

@@ -268,6 +268,16 @@ fn a_large_tree_is_sampled_within_its_budget_and_the_report_says_so() {
     let records = records(&out);
     let notes: Vec<&str> = records.iter().filter_map(|record| record["text"].as_str()).collect();
     assert!(notes.iter().any(|text| text.contains("samples are taken every") && text.contains("(--budget)")), "{told}");
+    let cost = told.stdout.split("Watching cost:").nth(1).unwrap_or_default();
+    let cost = cost.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        cost.contains("of one CPU (budget 0.1 %)") && cost.contains("To stay within the budget, samples were"),
+        "{told}"
+    );
+    let footer = records.last().expect("a footer");
+    let stretched = &footer["overhead"]["stretched"];
+    assert_eq!(stretched["asked_us"], 100_000, "{footer}");
+    assert!(stretched["longest_us"].as_u64().is_some_and(|longest| longest > 100_000), "{footer}");
     let last = records.iter().rfind(|record| record["kind"] == "sample").expect("samples");
     assert_eq!(last["processes"], 81, "{told}");
     assert!(last["rss"].as_u64().is_some_and(|bytes| bytes > 81 * 100_000), "idle processes keep their memory: {last}");
@@ -294,6 +304,6 @@ fn workers_that_end_and_are_started_again_are_told() {
     ]));
     let text = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("sleep ended and was started again"), "{told}");
-    let report = std::fs::read_to_string(folder.path().join("run/report.md")).expect("a report");
+    let report = fs::read_to_string(folder.path().join("run/report.md")).expect("a report");
     assert!(report.contains("was started again"), "{report}");
 }

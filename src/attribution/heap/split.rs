@@ -72,7 +72,7 @@ fn mappings(records: &[Record]) -> Option<(Mappings, Mappings)> {
 }
 
 fn detail_mappings(detail: &Detail) -> Option<Mappings> {
-    detail.mappings
+    detail.mappings.filter(|_| detail.is_of_one_moment())
 }
 
 fn of_kind(finding: &HeapFinding, kind: HeapKind) -> impl Iterator<Item = &HeapOwner> {

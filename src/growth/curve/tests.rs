@@ -100,6 +100,28 @@ fn peak_tick(second: u64, anonymous: u64, mark: Option<u64>) -> Record {
 }
 
 #[test]
+fn sums_over_processes_read_for_longer_than_a_moment_are_no_points() {
+    let records = |span_us| {
+        [Record::Detail(Box::new(Detail {
+            at: at(3),
+            span_us,
+            mappings: Some(Mappings { heap: 40, stack: 8, ..Mappings::default() }),
+            descriptors: Some(Descriptors { by_kind: [(FdKind::Tcp, 6)].into(), by_target: Vec::new() }),
+            gauges: [("items".to_owned(), 5.5)].into(),
+            ..Detail::default()
+        }))]
+    };
+    for (span_us, points) in [(None, 1), (Some(1_900_000), 1), (Some(2_100_000), 0)] {
+        for metric in [Metric::Heap, Metric::Stack, Metric::FdsOf(FdKind::Tcp)] {
+            let curve = Curve::of(&metric, Axis::Seconds, MemorySource::Statm, &records(span_us));
+            assert_eq!(curve.points.len(), points, "{metric} {span_us:?}");
+        }
+        let gauge = Curve::of(&Metric::Gauge("items".into()), Axis::Seconds, MemorySource::Statm, &records(span_us));
+        assert_eq!(gauge.points.len(), 1, "a gauge is read in one go");
+    }
+}
+
+#[test]
 fn a_high_water_mark_counts_where_it_was_reset_for_the_cycle() {
     let reset = |second| Record::Event { at: at(second), event: Event::PeakReset };
     let records = [

@@ -35,9 +35,11 @@ pub(super) fn of_sample(metric: &Metric, source: MemorySource, sample: &Sample) 
     value.map(|value| value as f64)
 }
 
-/// The value of a metric in a closer look, if such looks have it and this one does.
+/// The value of a metric in a closer look, if such looks have it and this one does. A sum over processes that were read one after
+/// another for a while is the value of no moment: it could lie below every floor.
 pub(super) fn of_detail(metric: &Metric, detail: &Detail) -> Option<f64> {
     match metric {
+        Metric::Heap | Metric::Stack | Metric::FdsOf(_) if !detail.is_of_one_moment() => None,
         Metric::Heap => detail.mappings.map(|mappings| mappings.heap as f64),
         Metric::Stack => detail.mappings.map(|mappings| mappings.stack as f64),
         // Descriptors that were read and have none of the kind: that is a zero that was measured.

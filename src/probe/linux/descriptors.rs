@@ -26,10 +26,10 @@ const MAX_LINKS: usize = 20_000;
 /// Targets kept.
 const MAX_TARGETS: usize = 20;
 
-/// One detail's look at the descriptors of a tree.
-pub(crate) struct Survey<'a> {
-    own: &'a OwnSockets,
-    listened: &'a mut BTreeSet<u16>,
+/// One detail's snapshot of the descriptors of a tree.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    own: OwnSockets,
     total: usize,
     looked_at: usize,
     plain: BTreeMap<(FdKind, String), u64>,
@@ -45,18 +45,23 @@ enum Link {
     Plain(FdKind, String),
 }
 
-impl<'a> Survey<'a> {
-    /// Begins a look. `listened` is kept from one to the next.
-    pub(crate) fn new(own: &'a OwnSockets, listened: &'a mut BTreeSet<u16>) -> Self {
+impl Survey {
+    /// Starts a snapshot.
+    pub(crate) fn new(own: &OwnSockets) -> Self {
         Self {
-            own,
-            listened,
+            own: own.clone(),
             total: 0,
             looked_at: 0,
             plain: BTreeMap::new(),
             sockets: Vec::new(),
             tables: HashMap::new(),
         }
+    }
+
+    /// Continues a snapshot at a later moment: other connections may be ours by now, and other sockets open.
+    pub(crate) fn resume(&mut self, own: &OwnSockets) {
+        self.own.extend(own);
+        self.tables.clear();
     }
 
     /// Lists the descriptors of one process, which settles how many links can be read of all.
@@ -112,13 +117,13 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// The counts.
-    pub(crate) fn finish(self) -> Descriptors {
+    /// The counts. `listened` is kept from one snapshot to the next.
+    pub(crate) fn finish(self, listened: &mut BTreeSet<u16>) -> Descriptors {
         let mut targets = self.plain;
-        self.listened.extend(self.sockets.iter().filter_map(Socket::listens_on));
+        listened.extend(self.sockets.iter().filter_map(Socket::listens_on));
         let theirs = |socket: &&Socket| !socket.peer().is_some_and(|peer| self.own.holds(peer));
         for socket in self.sockets.iter().filter(theirs) {
-            *targets.entry((socket.kind(), socket.name(self.listened))).or_default() += 1;
+            *targets.entry((socket.kind(), socket.name(listened))).or_default() += 1;
         }
         let whole = |count: u64| {
             let scale = self.total as f64 / self.looked_at.max(1) as f64;
@@ -252,12 +257,12 @@ mod tests {
         assert!((third * 3).abs_diff(picked) < picked / 20, "{third} of {picked}");
 
         let (own, mut listened) = (OwnSockets::default(), BTreeSet::new());
-        let mut survey = Survey::new(&own, &mut listened);
+        let mut survey = Survey::new(&own);
         (survey.total, survey.looked_at) = (total, 20_000);
         survey.plain.insert((FdKind::Pipe, "pipe".into()), 15_000);
         survey.plain.insert((FdKind::Epoll, "e".into()), 5_000);
         assert!(survey.remark().is_some());
-        let counts = survey.finish();
+        let counts = survey.finish(&mut listened);
         assert_eq!((counts.by_kind[&FdKind::Pipe], counts.by_kind[&FdKind::Epoll]), (150_000, 50_000));
         assert_eq!(counts.by_target[0].count, 150_000);
     }
@@ -267,11 +272,11 @@ mod tests {
         let at = |text: &str| text.parse().expect("an address");
         let own: OwnSockets = [at("127.0.0.1:45000")].into_iter().collect();
         let mut listened = BTreeSet::new();
-        let mut survey = Survey::new(&own, &mut listened);
+        let mut survey = Survey::new(&own);
         for peer in ["127.0.0.1:45000", "[::ffff:127.0.0.1]:45000", "127.0.0.1:45001"] {
             survey.sockets.push(Socket::Tcp { state: "ESTABLISHED", local: at("127.0.0.1:80"), peer: at(peer) });
         }
-        assert_eq!(survey.finish().by_kind[&FdKind::Tcp], 1);
+        assert_eq!(survey.finish(&mut listened).by_kind[&FdKind::Tcp], 1);
     }
 
     proptest::proptest! {

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use super::family::Family;
 use crate::probe::{OwnSockets, Roots, Watcher};
 use crate::sample::{Process, Sample};
 
@@ -99,6 +100,7 @@ struct Held {
     memory: Vec<u8>,
     fds: Vec<OwnedFd>,
     children: Vec<Child>,
+    family: Option<Family>,
 }
 
 impl Held {
@@ -141,6 +143,9 @@ impl Held {
                 self.children.push(child);
                 return pid.to_string();
             }
+            ["family"] => self.family = Some(Family::start()),
+            ["fill"] => self.family.as_mut().expect("a family").fill(),
+            ["grow"] => self.family.as_mut().expect("a family").grow(),
             ["guard"] => return self.guard(),
             ["denied", pid, start] => return denied(pid, start),
             _ => {}

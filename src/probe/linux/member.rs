@@ -57,6 +57,17 @@ pub(crate) struct Tick {
     pub(crate) stopped: bool,
 }
 
+/// Whether a process still runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It runs, and this is its parent.
+    Under(u32),
+    /// It has ended, though it may be a zombie still.
+    Over,
+    /// It could not be asked: too many files are open here.
+    Unknown,
+}
+
 /// Why a number of a living process cannot be read.
 pub(crate) enum Unread {
     /// The process is gone: what it held is gone with it.
@@ -88,13 +99,29 @@ impl Member {
         }
     }
 
+    /// Resident pages as they were read last, 0 where they were not.
+    pub(crate) fn resident_pages(&self) -> u64 {
+        self.last.as_ref().and_then(|tick| tick.memory.ok()).map_or(0, |(pages, _)| pages)
+    }
+
     /// Whether the process still runs. A zombie does not.
     pub(crate) fn runs(&self, proc: &ProcRoot) -> bool {
-        let state = self.with_files(proc, |files| Ok(files.read_stat(&mut [0; LINE])?.ended()));
+        self.life(proc) != Life::Over
+    }
+
+    /// Whether it still runs, and under which parent.
+    pub(crate) fn life(&self, proc: &ProcRoot) -> Life {
+        let state = self.with_files(proc, |files| {
+            let mut line = [0; LINE];
+            let stat = files.read_stat(&mut line)?;
+            Ok((stat.ended(), stat.parent))
+        });
         match state {
-            Ok(ended) => !ended,
+            Ok((true, _)) => Life::Over,
+            Ok((false, parent)) => Life::Under(parent),
             // Too many of our own files are open: that says nothing about the process.
-            Err(error) => matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM),
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Life::Unknown,
+            Err(_) => Life::Over,
         }
     }
 

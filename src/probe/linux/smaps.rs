@@ -33,16 +33,16 @@ pub(crate) fn read(files: &Files, line: &mut Vec<u8>) -> Result<Mappings, Errno>
     if mappings.count == 0 { Err(Errno::SRCH) } else { Ok(mappings) }
 }
 
-/// The sum over processes.
-pub(crate) fn sum(all: Vec<(usize, Mappings)>) -> Mappings {
-    all.into_iter().fold(Mappings::default(), |sum, (_, one)| Mappings {
+/// The sum of two.
+pub(crate) fn add(sum: Mappings, one: Mappings) -> Mappings {
+    Mappings {
         heap: sum.heap.saturating_add(one.heap),
         stack: sum.stack.saturating_add(one.stack),
         anonymous: sum.anonymous.saturating_add(one.anonymous),
         file: sum.file.saturating_add(one.file),
         shared: sum.shared.saturating_add(one.shared),
         count: sum.count.saturating_add(one.count),
-    })
+    }
 }
 
 fn fold(mut text: impl BufRead, line: &mut Vec<u8>) -> std::io::Result<Mappings> {
@@ -125,7 +125,7 @@ mod tests {
         let expected =
             Mappings { heap: kb(56), stack: kb(22), anonymous: kb(17), file: kb(7), shared: kb(20), count: 9 };
         assert_eq!(mappings, expected);
-        assert_eq!(sum(vec![(0, mappings), (1, mappings)]).heap, kb(112));
+        assert_eq!(add(mappings, mappings).heap, kb(112));
     }
 
     proptest::proptest! {

@@ -4,6 +4,7 @@
 //! held open: three system calls a process and no allocation. Everything dearer has a method of its own, so
 //! that whoever keeps the clock decides when to pay for it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
 use std::path::Path;
@@ -12,18 +13,17 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+use super::detail::{Access, Round, note};
 use super::files::{FdCount, Files, LINE, ProcRoot};
 use super::member::{Member, Reading, Standing, Unread};
 use super::runtime::Runtimes;
 use super::tree::{Kinship, Tree};
-use super::{cgroup, descriptors, memory, smaps, tasks};
+use super::{memory, tasks};
 use crate::probe::missing::MissingLog;
 use crate::probe::{OwnSockets, ProbeError, Roots};
-use crate::sample::{Cgroup, Descriptors, Detail, Event, Memory, Metric, Named, Process, ProcessMemory, Sample};
+use crate::sample::{Detail, Event, Metric, Process, Sample};
 
 /// Room for one reading of a folder.
-/// A reading of a large tree that takes so long is not repeated to know its cost.
-const LONG_READING: Duration = Duration::from_millis(10);
 const LISTING: usize = 32 * 1024;
 
 /// Watches a process tree through files held open.
@@ -48,6 +48,8 @@ pub struct Watcher {
     round: usize,
     /// Whether processes that seem idle may keep their last figures in a fast sample.
     spares: bool,
+    /// A detail that is read in steps and not complete yet.
+    unfinished: Option<Round>,
 }
 
 /// Of a tree of more processes than this, those that seem idle may be spared.
@@ -98,6 +100,7 @@ impl Watcher {
             untold: Vec::new(),
             round: 0,
             spares: false,
+            unfinished: None,
         })
     }
 
@@ -268,42 +271,75 @@ impl Watcher {
         Ok(())
     }
 
-    /// What one exact reading costs: the median of three, or the first where that is long. It decides between `smaps_rollup`
-    /// and `statm`.
+    /// What one exact reading costs, measured three times. It decides between `smaps_rollup` and `statm`.
+    ///
+    /// Of a large tree the processes with the most resident memory are read, and as many others for all the rest.
     pub fn exact_cost(&mut self) -> Duration {
-        let mut cost = || {
-            let begun = Instant::now();
-            self.exact(&mut Sample::default());
-            begun.elapsed()
-        };
-        let first = cost();
-        if first >= LONG_READING {
-            return first;
-        }
-        let mut costs = [first, cost(), cost()];
+        self.look_over();
+        let mut costs =
+            [(); 3].map(|()| if self.tree.members.len() <= MANY { self.time_exact() } else { self.time_part() });
         costs.sort();
         costs[1]
+    }
+
+    fn time_exact(&mut self) -> Duration {
+        let begun = Instant::now();
+        self.exact(&mut Sample::default());
+        begun.elapsed()
+    }
+
+    fn time_part(&mut self) -> Duration {
+        let begun = Instant::now();
+        self.look_over();
+        let overhead = begun.elapsed() * 2;
+        self.sample(&mut Sample::default());
+        let mut order: Vec<usize> = (0..self.tree.members.len()).collect();
+        order.sort_by_key(|&index| Reverse(self.tree.members[index].resident_pages()));
+        let (largest, rest) = order.split_at(order.len().min(MANY / 2));
+        let some: Vec<usize> = rest.iter().copied().step_by(rest.len().div_ceil(MANY / 2).max(1)).collect();
+        let large = self.time_rollups(largest);
+        let small = self.time_rollups(&some).mul_f64(rest.len() as f64 / some.len().max(1) as f64);
+        overhead + large + small
+    }
+
+    fn time_rollups(&mut self, members: &[usize]) -> Duration {
+        let begun = Instant::now();
+        for &index in members {
+            // One that cannot be read costs what trying costs.
+            let _ = self.tree.members[index].with_files(&self.proc, |files| memory::read_rollup(files, &mut self.text));
+        }
+        begun.elapsed()
     }
 
     /// The expensive set, gauges aside: who holds what. `own` are our ends of connections to the target; what
     /// they hold open there is left out. Time and operations of the detail are the caller's to fill in.
     pub fn detail(&mut self, own: &OwnSockets) -> Detail {
-        let begun = Instant::now();
-        let mut detail = Detail {
-            mappings: self.each("smaps", Metric::Heap, smaps::read).map(smaps::sum),
-            descriptors: self.descriptors(own),
-            threads: self.threads(),
-            children: tasks::commands(&self.proc, &self.tree.members, Standing::Child),
-            zombies: tasks::count(self.tree.zombies.iter().cloned()),
-            orphans: tasks::commands(&self.proc, &self.tree.members, Standing::Orphan),
-            cgroup: self.cgroup(),
-            ..Detail::default()
-        };
-        if self.tree.members.len() > 1 {
-            detail.per_process = self.per_process();
+        self.unfinished = None;
+        loop {
+            if let Some(detail) = self.detail_step(own, Duration::MAX) {
+                return detail;
+            }
         }
-        detail.cost_us = begun.elapsed().as_micros() as u64;
-        detail
+    }
+
+    /// The expensive set of a large tree in several steps: reads one process after another until `limit` is over, at least one,
+    /// and continues there at the next call. `None` until all were read.
+    pub fn detail_step(&mut self, own: &OwnSockets, limit: Duration) -> Option<Detail> {
+        let mut round = self.unfinished.take().unwrap_or_else(|| Round::new(&self.tree.members, own));
+        let mut access = Access {
+            proc: &self.proc,
+            members: &self.tree.members,
+            missing: &mut self.missing,
+            space: &mut self.space,
+            text: &mut self.text,
+        };
+        if !round.step(&mut access, own, limit) {
+            self.unfinished = Some(round);
+            return None;
+        }
+        let mut detail = round.finish(&mut access, &mut self.listened);
+        detail.zombies = tasks::count(self.tree.zombies.iter().cloned());
+        Some(detail)
     }
 
     /// Reads one file of every member. `None` when a living one cannot be read; the reason is noted.
@@ -325,69 +361,6 @@ impl Watcher {
         }
         (complete && !all.is_empty()).then_some(all)
     }
-
-    fn descriptors(&mut self, own: &OwnSockets) -> Option<Descriptors> {
-        let mut listed = Vec::new();
-        let mut survey = descriptors::Survey::new(own, &mut self.listened);
-        let mut complete = true;
-        for member in self.tree.members.iter().filter(|member| !member.gone) {
-            match member.with_files(&self.proc, |files| survey.list(files, &mut self.space)) {
-                Ok(numbers) => listed.push((member, numbers)),
-                Err(error) => complete &= !note(&self.proc, &mut self.missing, member, Metric::Fds, "fd", error),
-            }
-        }
-        if !complete || listed.is_empty() {
-            return None;
-        }
-        for (member, numbers) in listed {
-            let look = |files: &Files| survey.look(member.process.pid, &numbers, files);
-            if let Err(error) = member.with_files(&self.proc, look) {
-                complete &= !note(&self.proc, &mut self.missing, member, Metric::Fds, "fd", error);
-            }
-        }
-        if let Some(remark) = survey.remark() {
-            self.missing.note(Metric::Fds, &remark);
-        }
-        complete.then(|| survey.finish())
-    }
-
-    fn threads(&mut self) -> Vec<Named> {
-        let mut names = tasks::ThreadNames::default();
-        for member in self.tree.members.iter().filter(|member| !member.gone) {
-            let read = member.with_files(&self.proc, |files| names.read(files, &mut self.space));
-            if let Err(error) = read {
-                note(&self.proc, &mut self.missing, member, Metric::Threads, "task", error);
-            }
-        }
-        names.finish()
-    }
-
-    fn cgroup(&mut self) -> Option<Cgroup> {
-        let member = self.tree.members.iter().find(|member| !member.gone)?;
-        match member.with_files(&self.proc, |files| Ok(cgroup::read(&self.proc, files))) {
-            Ok(Ok(cgroup)) => Some(cgroup),
-            Ok(Err(reason)) => {
-                self.missing.note(Metric::Cgroup("current".into()), &reason);
-                None
-            }
-            Err(_) => None,
-        }
-    }
-
-    fn per_process(&mut self) -> Vec<ProcessMemory> {
-        let all: Vec<(usize, Memory)> =
-            self.each("smaps_rollup", Metric::Private, memory::read_rollup).unwrap_or_default();
-        let mut shares: Vec<ProcessMemory> = all
-            .into_iter()
-            .map(|(index, memory)| {
-                let member = &self.tree.members[index];
-                let command = tasks::command_now(&self.proc, member);
-                ProcessMemory { process: member.process, command, private: memory.private }
-            })
-            .collect();
-        shares.sort_by(|a, b| b.private.cmp(&a.private).then(a.process.cmp(&b.process)));
-        shares
-    }
 }
 
 /// Opens a root and makes sure that it is the process that was meant and that it runs.
@@ -406,15 +379,4 @@ pub(super) fn open_root(proc: &ProcRoot, process: Process) -> Result<Member, Err
 fn most_held() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(4096).min(1 << 20);
     (limit as usize / 16).max(8)
-}
-
-/// Notes why a file of a member could not be read. `false` when that is because the member has ended.
-fn note(proc: &ProcRoot, log: &mut MissingLog, member: &Member, metric: Metric, file: &str, error: Errno) -> bool {
-    match member.explain(proc, file, error) {
-        Unread::Vanished => false,
-        Unread::Missing(reason) => {
-            log.note(metric, &reason);
-            true
-        }
-    }
 }

@@ -76,6 +76,7 @@ fn any_detail() -> impl Strategy<Value = Detail> {
             at: Moment(at),
             operations,
             cost_us,
+            span_us: (cost_us % 2 == 1).then_some(cost_us),
             mappings: rest.0.map(|[heap, stack, anonymous, file, shared, count]| Mappings {
                 heap,
                 stack,

@@ -134,10 +134,25 @@ pub(in crate::report) fn note_sentences(report: &Report) -> Vec<String> {
             notes.push(note);
         }
     }
+    notes.extend(spread_details(&report.recording.records));
     for finding in &report.findings.scenarios {
         notes.extend(finding.activity.remark().map(|remark| format!("{}: {remark}", finding.plan.name)));
     }
     notes
+}
+
+/// That details of a large tree were read over a while, where they were.
+fn spread_details(records: &[Record]) -> Option<String> {
+    let spans = records.iter().filter_map(|record| match record {
+        Record::Detail(detail) if !detail.is_of_one_moment() => detail.span_us,
+        _ => None,
+    });
+    let longest = spans.max()?;
+    Some(format!(
+        "to stay within the budget, who holds what was read one process after another, within up to {}: memory and descriptors by kind are \
+         sums over that time, and their growth is not judged",
+        words::seconds(longest as f64 / 1e6)
+    ))
 }
 
 /// Every number that is missing, with its reason, and every remark of the recording's reader.
@@ -161,7 +176,7 @@ pub(super) fn overhead(page: &mut Page, report: &Report) {
     }
 }
 
-/// `watching cost: ...`; none when the recording was not finished.
+/// `Watching cost: ...`; none when the recording was not finished.
 pub(in crate::report) fn overhead_sentence(report: &Report) -> Option<String> {
     let summary = report.summary().overhead?;
     let percent = |share: Option<f64>| share.map_or("unknown".into(), |share| format!("{:.2} %", share * 100.0));
@@ -171,11 +186,24 @@ pub(in crate::report) fn overhead_sentence(report: &Report) -> Option<String> {
         late => format!(", {late} of {} ticks late", summary.recorded.ticks),
     };
     let load = match report.recording.header.mode {
-        Mode::Check | Mode::Demo => " (load generation included)",
+        Mode::Check | Mode::Demo => ", load generation included",
         Mode::Attach | Mode::Run => "",
     };
+    let budget = match summary.recorded.budget {
+        None => String::new(),
+        // Two digits after the point at most: a budget is from 0.1 % on.
+        Some(budget) if load.is_empty() => format!(" (budget {} %)", (budget * 1e4).round() / 100.0),
+        Some(budget) => format!(" (budget for reading the target {} %)", (budget * 1e4).round() / 100.0),
+    };
+    let stretched = summary.recorded.stretched.map_or(String::new(), |stretched| {
+        format!(
+            " To stay within the budget, samples were taken up to {} apart instead of {} (raise it with --budget).",
+            words::seconds(stretched.longest_us as f64 / 1e6),
+            words::seconds(stretched.asked_us as f64 / 1e6)
+        )
+    });
     Some(format!(
-        "Watching cost: CPU time of tidewatch{load} {} of wall time, {sample} per fast sample, {} of wall time in expensive reads{late}.",
+        "Watching cost: tidewatch used {} of one CPU{load}{budget}: {sample} per fast sample, {} in expensive reads{late}.{stretched}",
         percent(summary.cpu_share),
         percent(summary.expensive_share)
     ))

@@ -66,6 +66,8 @@ impl Book {
                 fast_us: self.now_us / 100_000 * 23,
                 expensive_us: self.now_us / 250,
                 late: 0,
+                budget: Some(0.01),
+                stretched: None,
             },
         });
         self.recording
