@@ -72,7 +72,7 @@ fn judge_all(words: &Words) -> ExitCode {
         println!("{}", WeekTally::HEADING);
         for week in &WEEKS {
             let tally = judge_weeks(week, words);
-            println!("{tally}");
+            println!("{tally}  {}", week.stands_for);
             alarms += tally.false_alarms();
         }
     }
