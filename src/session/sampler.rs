@@ -23,6 +23,10 @@ const SCAN_EVERY: Duration = Duration::from_secs(1);
 const HIGH_WATER_EVERY: Duration = Duration::from_secs(2);
 /// The longest that one step of a snapshot may hold up the ticks.
 const STEP: Duration = Duration::from_millis(30);
+/// The last step of a watch may take so long, to complete what was begun.
+const LAST_STEP: Duration = Duration::from_millis(500);
+/// Of so many processes at most, the first and the last snapshot of a watch read who holds what in one go.
+const SMALL_TREE: usize = 16;
 
 /// How the sampler works.
 #[derive(Clone, Debug)]
@@ -356,6 +360,10 @@ impl Reader {
         let limit = match look {
             Look::Full => Duration::MAX,
             Look::Border if self.pace.allows(self.costs.detail, Use::Look) => Duration::MAX,
+            // A short watch is to say who holds what, too.
+            Look::FirstOrLast if self.watcher.members().len() <= SMALL_TREE => Duration::MAX,
+            // It is the last one: no tick is held up any more.
+            Look::FirstOrLast if matches!(self.details, Details::First | Details::Another) => LAST_STEP,
             // One that is begun now would not be complete at the end.
             Look::FirstOrLast if self.details == Details::Complete && self.costs.detail > STEP => return None,
             Look::FirstOrLast => STEP,
