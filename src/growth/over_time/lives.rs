@@ -5,6 +5,7 @@
 //! by one and never put together: put together, every cache that fills becomes a line.
 
 use super::super::{Growth, Point, Verdict};
+use super::is_rest;
 use crate::statistics::mann_kendall::rising_chance;
 use crate::statistics::quantile::{median, sigma_by_mad};
 use crate::units::show_count;
@@ -27,7 +28,7 @@ const LEAST_LENGTH: f64 = 0.5;
 /// Fewest ended lives whose highest values show that they do not rise, and the chance below which they do.
 const FEWEST_PEAKS: usize = 4;
 const RISING_CHANCE: f64 = 0.05;
-/// Lives that must leak: one that does may have been mended by the restart after it.
+/// Lives that must leak: a single one may have been fixed by the restart after it.
 const FEWEST_LEAKING: usize = 2;
 
 /// The lives of a curve, each from its first sample to its last; one where it did not restart.
@@ -108,12 +109,16 @@ impl Lives {
             let grew = if leaks > 0 { "; earlier lives grew" } else { "" };
             let told = format!("the latest of {} lives is at rest ({told}{grew}): {}", lives.len(), latest.reason);
             (if leaks > 0 { Verdict::Bounded } else { latest.verdict }, told)
-        } else if 2 * rested > of_all && leaks == 0 {
+        } else if 2 * rested > of_all && leaks == 0 && latest.since.is_none() {
             (
                 if bounded > 0 { Verdict::Bounded } else { Verdict::Flat },
                 format!("at rest within {rested} of the last {of_all} lives ({told})"),
             )
-        } else if leaks == 0 && !voters.iter().any(|growth| growth.suspected) && peaks_hold(lives) {
+        } else if leaks == 0
+            && latest.since.is_none()
+            && !voters.iter().any(|growth| growth.suspected)
+            && peaks_hold(lives)
+        {
             let told = format!(
                 "{told}: no life is seen to grow without end, and none of the later ones rose higher than those before"
             );
@@ -136,10 +141,6 @@ fn peaks_hold(lives: &[Vec<Point>]) -> bool {
     }
     let (early, late) = peaks.split_at(peaks.len() / 2);
     rising_chance(&peaks) > RISING_CHANCE && median(late) <= early.iter().copied().reduce(f64::max)
-}
-
-fn is_rest(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Flat | Verdict::Bounded)
 }
 
 #[cfg(test)]
