@@ -101,11 +101,14 @@ pub struct Hold {
     pub slots: u64,
 }
 
+/// [`Visit::state`]: a thread is about to be sent, or was.
+pub const VISIT_SENT: u64 = 4;
 /// [`Visit::state`]: the thread is on its way.
 pub const VISIT_BEGUN: u64 = 1;
 /// [`Visit::state`]: everything is done, and the thread waits for the injector to put it back.
 pub const VISIT_DONE: u64 = 2;
-/// [`Visit::state`]: nobody came, and the thread has put itself back.
+/// [`Visit::state`]: nobody came, and the thread puts itself back. It reads nothing of the visit and of the stack beside it any more,
+/// so another may be sent. Or somebody came, and the visit is over.
 pub const VISIT_LEFT: u64 = 3;
 /// [`Visit::answer`]: the loader did not take the library; why stands in [`Visit::text`].
 pub const NO_LIBRARY: i64 = -5;
@@ -116,7 +119,7 @@ pub const TEXT_BYTES: usize = 224;
 /// `state`, `library`, `answer` and `text`.
 #[repr(C)]
 pub struct Visit {
-    /// 0 before the thread is here, then [`VISIT_BEGUN`], [`VISIT_DONE`], [`VISIT_LEFT`].
+    /// 0 before the first visit; then [`VISIT_SENT`], [`VISIT_BEGUN`], [`VISIT_DONE`], [`VISIT_LEFT`].
     pub state: u64,
     /// What the order came to: [`DONE`], or why not.
     pub answer: i64,

@@ -95,8 +95,10 @@ pub unsafe extern "C" fn tidewatch_heap_visit() {
         "mov r8d, 8",
         "mov eax, {ppoll}",
         "syscall",
+        // From the moment that it says so, another may be sent here; until then its stack pointer says that it is here.
+        "mov rax, qword ptr [rbx + {way_back}]",
         "mov qword ptr [rbx + {state}], {left}",
-        "mov rsp, qword ptr [rbx + {way_back}]",
+        "mov rsp, rax",
         "ret",
         state = const offset_of!(Visit, state),
         answer = const offset_of!(Visit, answer),

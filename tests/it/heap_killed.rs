@@ -120,3 +120,46 @@ fn pause_ends_with_its_signal_after_killed_injectors() {
     signal_pid(target.pid(), Signal::USR1);
     assert_eq!(target.line(), "result -1 errno 4 signals 1");
 }
+
+/// A thread that was left on its way reads its visit until it is back: who comes next may not write another one over it.
+#[test]
+fn a_watch_that_comes_at_once_waits_for_a_thread_that_was_left_on_its_way() {
+    let _machine = part_of_machine();
+    let workshop = Workshop::new();
+    let program = workshop.compile("running.c", &["-Wl,-z,now"]);
+    let mut target = Target::start(Command::new(&program).arg("churn"));
+    target.site();
+    for number in 0_u64..40 {
+        let mut injector = Target::start(&mut second(&format!("{} again", target.pid())));
+        assert_eq!(told(&mut injector), "injected");
+        let until = Instant::now() + Duration::from_micros(number * 730 % 9000);
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        signal_pid(injector.pid(), Signal::KILL);
+        injector.child.wait().unwrap();
+        inject(&target).detach().unwrap();
+        assert_eq!(target.child.try_wait().unwrap(), None, "the target ended, at end {number}");
+    }
+    assert_eq!(strays(target.pid()), Vec::<String>::new());
+    assert_eq!(target.end(), "ok");
+}
+
+#[test]
+fn watches_of_one_program_work_in_it_one_after_the_other() {
+    let _machine = part_of_machine();
+    let workshop = Workshop::new();
+    let program = workshop.compile("running.c", &["-Wl,-z,now"]);
+    let mut target = Target::start(Command::new(&program).arg("churn"));
+    target.site();
+    let process = target.process();
+    let attempts =
+        || (0..30).filter(|_| heap::inject(process, 4096, Seccomp::Refuse).is_ok_and(|it| it.detach().is_ok())).count();
+    let done: usize = std::thread::scope(|scope| {
+        let both = [scope.spawn(attempts), scope.spawn(attempts)];
+        both.into_iter().map(|one| one.join().unwrap()).sum()
+    });
+    assert!(done > 0, "one of them comes to work");
+    inject(&target).detach().unwrap();
+    assert_eq!((strays(target.pid()), target.end().as_str()), (Vec::new(), "ok"));
+}

@@ -426,7 +426,7 @@ impl<'a> Calls<'a> {
     /// What every visit begins with.
     fn visit(&self, offsets: Offsets, library: u64) -> Visit {
         Visit {
-            state: 0,
+            state: order::VISIT_SENT,
             answer: 0,
             library,
             errno_location: self.functions.errno_location,

@@ -25,6 +25,7 @@ mod place;
 mod strays;
 mod target;
 mod trace;
+mod visits;
 
 #[cfg(test)]
 mod tests;
@@ -95,6 +96,9 @@ pub fn inject(process: Process, interval_bytes: u64, seccomp: Seccomp) -> Result
     }
     let (target, modules) = check::checked(process, seccomp)?;
     let offsets = Offsets::of_library().ok_or(Refusal::Unsupported)?;
+    let turn = visits::turn(&target)?;
+    // A thread that was left on its way may have loaded the library meanwhile.
+    let modules = if visits::wait_for_end(&target, &modules)? { Modules::of(&target)? } else { modules };
     let modules = end_left(&target, modules, offsets)?;
     remove_strays(&target, &modules)?;
     let (real, with_stubs) = load::real(&target, &modules);
@@ -121,6 +125,8 @@ pub fn inject(process: Process, interval_bytes: u64, seccomp: Seccomp) -> Result
         done => done?,
     };
     let Done { value: (begin, table), pause, tried } = done;
+    visits::mark_end(&target, begin + offsets.room);
+    drop(turn);
     if there.is_none() {
         places.avoid(&target, begin, begin + library().len() as u64);
     }
@@ -267,6 +273,7 @@ fn end_left(target: &Target, modules: Modules, offsets: Offsets) -> Result<Modul
     borrow(target, &places, TO_DETACH, |thread, floor| {
         Calls::on(target, &functions, thread, floor)?.order(begin, offsets, &wish, -1)
     })?;
+    visits::mark_end(target, begin + offsets.room);
     Modules::of(target)
 }
 
@@ -309,6 +316,7 @@ impl Link {
             return Err(gone());
         }
         self.modules.images = images;
+        let _turn = visits::turn(&self.target)?;
         let (_, with_stubs) = load::real(&self.target, &self.modules);
         let ranges = load::ranges(&maps, &self.modules.images);
         let wish = Wish { task, with_stubs, ranges, ..self.wish.clone() };
@@ -318,6 +326,7 @@ impl Link {
         });
         self.is_lost = matches!(done, Err(Refusal::CallLasts { .. }));
         let done = done?;
+        visits::mark_end(&self.target, self.begin + self.offsets.room);
         self.seen = seen(&maps);
         self.remember();
         Ok(done.pause)

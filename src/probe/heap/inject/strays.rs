@@ -1,10 +1,10 @@
-//! What a watch that was killed left in a target, found by its name: files in memory, and mappings of a visit that never began.
+//! What a watch that was killed left in a target, found by its name: files in memory, and mappings of a visit.
 //!
 //! Everything that is made in a target is named after who made it. It is a stray once that process is gone.
 
 use std::fs;
 
-use super::order::Visit;
+use super::order::{VISIT_LEFT, Visit};
 use super::target::{Target, folder_of, start_of};
 
 /// Who makes something in a target.
@@ -80,15 +80,15 @@ impl Strays {
     }
 }
 
-/// Mappings of visits that no thread has begun. One that was begun takes its mapping away by itself.
-fn mappings(target: &Target) -> Vec<(u64, u64)> {
+/// Mappings of visits, but for those whose thread takes them away by itself on its way back.
+pub(super) fn mappings(target: &Target) -> Vec<(u64, u64)> {
     let maps = target.maps().unwrap_or_default();
     let is_visit = |index: usize| {
         let mapping = maps.get(index)?;
         let is_ours = mapping.rights == *b"rw-s" && Owner::of(&mapping.path).is_some_and(|owner| owner.is_gone());
         let is_visit = is_ours && mapping.offset != 0 && mapping.path.starts_with("/memfd:tidewatch_heap");
         let state = mapping.begin + std::mem::offset_of!(Visit, state) as u64;
-        if !is_visit || target.word(state).ok()? != 0 {
+        if !is_visit || target.word(state).ok()? == VISIT_LEFT {
             return None;
         }
         // The code behind it belongs to it.

@@ -60,6 +60,13 @@ impl Target {
         if target.runs() { Ok(target) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
     }
 
+    /// A lock that whoever may trace the process can take, and one at a time has.
+    pub(in super::super) fn lock(&self) -> io::Result<File> {
+        let file = File::open(format!("{}/mem", folder_of(self.process.pid)))?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+        Ok(file)
+    }
+
     pub(in super::super) fn pid(&self) -> u32 {
         self.process.pid
     }
