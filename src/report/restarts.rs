@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use super::escape::plain;
 use super::{Report, words};
-use crate::sample::{Event, Moment, Process, Record};
+use crate::sample::{Event, Process, Record};
 use crate::units::show_duration;
 
 /// Processes of a command that live shorter than this, in seconds, serve one task each: nothing is started again.
 const SHORTEST_LIFE_S: f64 = 2.0;
 /// One end and one start may have nothing to do with each other.
 const FEWEST_RESTARTS: usize = 2;
+
+/// Of [`Process::start`]: `USER_HZ`, which is 100 on every Linux that this runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The processes of one command.
 #[derive(Default)]
@@ -23,27 +26,44 @@ struct Lives {
 
 /// A sentence for each command whose processes ended and were started again.
 pub(super) fn sentences(report: &Report) -> Vec<String> {
-    let mut running = BTreeMap::<Process, (&str, Moment)>::new();
+    let boot_s = boot_s(&report.recording.records);
+    let mut running = BTreeMap::<Process, &str>::new();
     let mut commands = BTreeMap::<&str, Lives>::new();
     for record in &report.recording.records {
         let Record::Event { at, event } = record else { continue };
         match event {
             Event::Appeared { process, command } => {
-                running.insert(*process, (command, *at));
+                running.insert(*process, command);
                 let lives = commands.entry(command).or_default();
                 if lives.started_again < lives.ended_after_s.len() {
                     lives.started_again += 1;
                 }
             }
             Event::Vanished { process } => {
-                if let Some((command, began)) = running.remove(process) {
-                    commands.entry(command).or_default().ended_after_s.push(at.since(began).as_secs_f64());
+                if let Some(command) = running.remove(process) {
+                    let ended_s = at.seconds();
+                    commands.entry(command).or_default().ended_after_s.push(ended_s - boot_s - started_s(process));
                 }
             }
             _ => {}
         }
     }
     commands.iter().filter_map(|(command, lives)| lives.sentence(command)).collect()
+}
+
+/// When a process started, in seconds since the system did.
+fn started_s(process: &Process) -> f64 {
+    process.start as f64 / TICKS_PER_SECOND
+}
+
+/// When the system started, in seconds of the recording. A process is noticed after its start, by seconds where looks are rare:
+/// the one that was noticed soonest tells.
+fn boot_s(records: &[Record]) -> f64 {
+    let noticed_s = records.iter().filter_map(|record| match record {
+        Record::Event { at, event: Event::Appeared { process, .. } } => Some(at.seconds() - started_s(process)),
+        _ => None,
+    });
+    noticed_s.min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
 impl Lives {
@@ -66,6 +86,18 @@ impl Lives {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Moment;
+
+    #[test]
+    fn a_life_begins_with_the_process_and_not_when_it_is_noticed() {
+        let appeared = |at_ms: u64, start| Record::Event {
+            at: Moment(at_ms * 1000),
+            event: Event::Appeared { process: Process { pid: 7, start }, command: "sleep".into() },
+        };
+        let records = [appeared(900, 50_000), appeared(10, 50_000), appeared(3300, 50_240)];
+        assert!((boot_s(&records) + 499.99).abs() < 1e-6);
+        assert!(boot_s(&[]).abs() < 1e-6);
+    }
 
     #[test]
     fn only_processes_that_last_and_come_back_are_told() {
