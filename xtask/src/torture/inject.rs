@@ -13,8 +13,8 @@ use super::processes::{Running, held_threads, is_injecting, stray_files, stray_m
 use super::{Attack, Outcome};
 
 const SOON: Duration = Duration::from_secs(20);
-/// An injection takes a few milliseconds; signals arrive during it and shortly after.
-const WINDOW: Duration = Duration::from_millis(12);
+/// An injection takes a few milliseconds; signals come during it, and shortly after it as well.
+const WINDOWS: [Duration; 3] = [Duration::from_millis(1), Duration::from_millis(3), Duration::from_millis(12)];
 
 /// What is sent to tidewatch.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,14 +96,14 @@ impl Inject {
         let pid = self.pid(context)?;
         let folder = context.scratch()?;
         let mut command = context.tidewatch();
-        command.args(["attach", &pid.to_string(), "--heap", "--for", "500ms", "--inconclusive", "pass", "--out"]);
+        command.args(["attach", &pid.to_string(), "--heap", "--for", "300ms", "--inconclusive", "pass", "--out"]);
         let status = Running::start(command.arg(folder.path().join("run")))?.wait(SOON)?;
         ensure!(matches!(status.code(), Some(0 | 1)), "the next attach ended with {status}");
         let recording = fs::read_to_string(folder.path().join("run/recording.jsonl"))?;
         ensure!(recording.contains("heap-begins"), "the next attach could not sample the heap");
         let strays = (stray_files(pid), stray_mappings(pid));
         ensure!(strays == (0, 0), "{} files and {} mappings are left after the next attach", strays.0, strays.1);
-        self.target_goes_on()
+        Ok(())
     }
 }
 
@@ -123,17 +123,22 @@ impl Attack for Inject {
         while !is_injecting(pid, left_before) && Instant::now() < first {
             std::hint::spin_loop();
         }
-        std::thread::sleep(random.time(WINDOW));
+        let window = random.one(&WINDOWS);
+        std::thread::sleep(random.time(window));
         let is_met = is_injecting(pid, left_before);
         self.strike(&watch, pid, random)?;
         let is_in = fs::read_to_string(run.join("recording.jsonl"))?.contains("heap-begins");
         self.struck += 1;
         self.met += u64::from(is_met && !is_in);
         watch.wait(SOON).context("tidewatch does not end")?;
-        self.target_goes_on()?;
-        if random.below(25) == 0 {
-            self.attach_cleans_up(context)?;
+        // The next attach comes at once as often as not: a thread may still be on its way that the last one sent.
+        if random.below(2) == 0 {
+            let cleaned = self.attach_cleans_up(context);
+            // That the target ended says more than that an attach to it failed.
+            self.target_goes_on()?;
+            return cleaned.map(|()| Outcome::Held);
         }
+        self.target_goes_on()?;
         Ok(Outcome::Held)
     }
 
@@ -143,6 +148,7 @@ impl Attack for Inject {
 
     fn finish(&mut self, context: &Context) -> Result<()> {
         self.attach_cleans_up(context)?;
+        self.target_goes_on()?;
         let Some((mut target, said)) = self.target.take() else { return Ok(()) };
         target.signal(Signal::TERM)?;
         target.wait(SOON)?;
