@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tidewatch::sample::{Border, LoadPlan, ScenarioPlan, Shape, Smallest};
+use tidewatch::sample::{Border, LoadPlan, ScenarioPlan, Shape, Smallest, Usual};
 use tidewatch::scenario::engine::{Counters, Go, Stage, Surroundings, run};
 use tidewatch::scenario::template::{Fixed, Template};
 use tidewatch::scenario::{Connection, HttpStep, Load, Pace, Scenario, Step, Trust, Work};
@@ -92,6 +92,7 @@ fn run_engine(port: &str) -> f64 {
             steps: Vec::new(),
             load: LoadPlan::default(),
             smallest: Smallest::PER_OPERATION,
+            usual: Usual::default(),
             expect_cap: None,
             thresholds: Vec::new(),
             production: Vec::new(),

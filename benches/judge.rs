@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use tidewatch::growth::{Axis, Budget, Collector, Curve, Point, Question, judge};
+use tidewatch::growth::{Axis, Budget, Collector, Curve, Demand, Point, Question, judge};
 use tidewatch::recording::{FILE_NAME, Header, Host, Mode, SizeBound, Writer};
 use tidewatch::redact::Redactor;
 use tidewatch::run_dir::RunDir;
 use tidewatch::sample::{
     Border, LoadPlan, Mark, Memory, MemorySource, Metric, Moment, Phase, Plan, Record, Sample, ScenarioPlan, Shape,
-    Smallest, Stop, Tally, TreeCounts,
+    Smallest, Stop, Tally, TreeCounts, Usual,
 };
 
 const HERTZ: u64 = 10;
@@ -47,6 +47,7 @@ fn cycles(criterion: &mut Criterion) {
         let curve = curve(560, per_operation);
         let question = Question {
             smallest: 100.0,
+            demand: Demand::Named,
             time_driven: None,
             expect_cap: None,
             budget: Budget::Spent,
@@ -149,6 +150,7 @@ fn header() -> Header {
         steps: Vec::new(),
         load: LoadPlan::default(),
         smallest: Smallest::PER_SECOND,
+        usual: Usual::default(),
         expect_cap: None,
         thresholds: Vec::new(),
         production: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::formats;
-use tidewatch::growth::{Budget, Collector, Query, Question, judge, read_curves};
+use tidewatch::growth::{Budget, Collector, Demand, Query, Question, judge, read_curves};
 use tidewatch::probe::fuzzing;
 use tidewatch::probe::heap::OpenModule;
 use tidewatch::probe::heap::symbols::Symbolizer;
@@ -216,6 +216,7 @@ fn curves(_: &Path) -> Target {
                 let smallest = curve.curve.axis.usual_smallest().of(curve.curve.metric.unit());
                 let question = Question {
                     smallest,
+                    demand: Demand::Usual,
                     time_driven: None,
                     expect_cap: None,
                     budget: Budget::Spent,

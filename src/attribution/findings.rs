@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::heap::{self, HeapFinding};
 use super::ledger::{self, Ledger};
-use crate::growth::{
-    Activity, Axis, Budget, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge,
-};
+use crate::growth::{Activity, Axis, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
 use crate::recording::{Passage, Recording};
 use crate::sample::{
     Border, Ending, Event, FdKind, Mark, MemorySource, Metric, OperationsFrom, Record, ScenarioPlan, Shape, Stop, Tally,
@@ -159,14 +157,12 @@ fn judge_passage(
         .filter_map(|metric| {
             let curve = curve(passage, &metric);
             let question = Question {
-                smallest: passage.plan.smallest.of(metric.unit()),
                 time_driven: match axis(passage.plan.shape) {
                     Axis::Operations => time_driven.get(&metric).copied(),
                     Axis::Seconds => None,
                 },
-                expect_cap: passage.plan.expect_cap,
                 collector,
-                budget: Budget::Spent,
+                ..Question::of(passage.plan, &curve, curve.reach())
             };
             (!curve.points.is_empty()).then(|| judge(&curve, &question))
         })

@@ -14,7 +14,7 @@ use super::outcome;
 use super::patient::Patient;
 use crate::exit::ExitCode;
 use crate::growth::{
-    Bound, Budget, Collector, Curve, CurveError, Foreign, Query, Question, Verdict, judge, parse_value_unit,
+    Bound, Budget, Collector, Curve, CurveError, Demand, Foreign, Query, Question, Verdict, judge, parse_value_unit,
     read_curves,
 };
 use crate::input::{self, Pipes};
@@ -240,8 +240,10 @@ fn read(file: &Path, query: &Query) -> Result<Vec<Foreign>, CurveError> {
 fn judged(file: &str, foreign: Foreign, asked: &Asked) -> (Judged, Option<Panel>) {
     let Foreign { series, curve, remarks, sums } = foreign;
     let unit = curve.metric.unit();
+    let named = asked.smallest.value(unit);
     let question = Question {
-        smallest: asked.smallest.value(unit).unwrap_or_else(|| curve.usual_smallest()),
+        smallest: named.unwrap_or_else(|| curve.usual_smallest()),
+        demand: if named.is_some() { Demand::Named } else { Demand::Usual },
         time_driven: None,
         expect_cap: None,
         budget: Budget::Spent,

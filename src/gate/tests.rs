@@ -6,7 +6,7 @@ use super::{Gate, Standing, apply};
 use crate::attribution::{Findings, Ledger, Resource, Row, ScenarioFinding};
 use crate::exit::ExitCode;
 use crate::growth::{Axis, Estimate, Floor, Growth, Verdict};
-use crate::sample::{Inconclusive, Metric, Plan, ScenarioPlan, Shape, Smallest, Stop, Tally};
+use crate::sample::{Inconclusive, Metric, Plan, ScenarioPlan, Shape, Smallest, Stop, Tally, Usual};
 
 fn estimate(low: f64, value: f64, high: f64) -> Estimate {
     Estimate { value, low, high }
@@ -41,6 +41,7 @@ fn finding(name: &str, growths: Vec<Growth>) -> ScenarioFinding {
         steps: Vec::new(),
         load: crate::sample::LoadPlan::default(),
         smallest: Smallest::PER_OPERATION,
+        usual: Usual::default(),
         expect_cap: None,
         thresholds: Vec::new(),
         production: Vec::new(),

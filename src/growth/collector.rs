@@ -119,8 +119,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::growth::{Axis, Budget, Point, Question, judge};
-    use crate::sample::{LoadPlan, Moment, Phase, Process, Runtime, Shape, Smallest};
+    use crate::growth::{Axis, Budget, Demand, Point, Question, judge};
+    use crate::sample::{LoadPlan, Moment, Phase, Process, Runtime, Shape, Smallest, Usual};
 
     const MIB: f64 = 1024.0 * 1024.0;
 
@@ -184,8 +184,14 @@ mod tests {
     }
 
     fn asked(curve: &Curve, collector: Collector) -> crate::growth::Growth {
-        let question =
-            Question { smallest: 100.0, time_driven: None, expect_cap: None, budget: Budget::Spent, collector };
+        let question = Question {
+            smallest: Smallest::PER_OPERATION.of(curve.metric.unit()),
+            demand: Demand::Named,
+            time_driven: None,
+            expect_cap: None,
+            budget: Budget::Spent,
+            collector,
+        };
         judge(curve, &question)
     }
 
@@ -234,6 +240,7 @@ mod tests {
             steps: Vec::new(),
             load: LoadPlan { before_settle, ..LoadPlan::default() },
             smallest: Smallest::PER_OPERATION,
+            usual: Usual::default(),
             expect_cap: None,
             thresholds: Vec::new(),
             production: Vec::new(),

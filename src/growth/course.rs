@@ -7,7 +7,7 @@
 use super::counts::{self, Seen};
 use super::looks::{FEWEST_CYCLES, LOOKS_PLANNED, looks};
 use super::stair::{Stair, stair};
-use super::tail::{CONFIDENCE, CREEP_FROM, CREEP_SHARE, Ground, Rest, Unrest, VARIANCE_FACTOR, tail};
+use super::tail::{CONFIDENCE, CREEP_FROM, Ground, Rest, Unrest, VARIANCE_FACTOR, tail};
 use super::window_test::{ALPHA, BROKEN_LINE_KEEPS, Failure, LEAST_LATE_SHARE, Passed, window_test};
 use super::{Budget, Floors, Question};
 use crate::sample::PAST_CAP;
@@ -75,7 +75,7 @@ pub(super) struct Decision {
     /// The cycles after which it first stood.
     pub at: usize,
     /// The cycles of the last look that came to it again.
-    seen: usize,
+    pub seen: usize,
     pub why: Why,
 }
 
@@ -173,7 +173,7 @@ impl Course {
         self.suspicions.push(Suspicion { at: y.len(), slope: passed.slope });
         self.failure = Failure::TooShort;
         let suspicion = half_way?;
-        let size = if passed.slope > CREEP_SHARE * ground.smallest { Size::Matters } else { Size::Small };
+        let size = if passed.slope > ground.creep { Size::Matters } else { Size::Small };
         let keeps = keeps(x, y, &suspicion, size);
         if keeps < SLOPE_KEEPS {
             self.failure = Failure::SlowsDown(keeps);
@@ -265,7 +265,7 @@ impl Decision {
 enum Size {
     /// It may matter.
     Matters,
-    /// It is below half of what does: creep that levels off is of this size.
+    /// Creep that levels off is of this size.
     Small,
 }
 

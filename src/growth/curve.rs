@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use self::peak::Peaks;
 use super::Activity;
-use super::looks::quantum as looks_quantum;
+use super::looks::{quantum as looks_quantum, reach_shows};
 use crate::sample::{Border, MemorySource, Metric, Moment, Phase, Record, Smallest};
 use crate::statistics::quantile::{median, quantile, sigma_by_mad};
 
@@ -160,10 +160,22 @@ impl Curve {
     /// than what matters over a minute: along seconds it is no more than what comes to a small share of the level over the
     /// whole curve, or to what its noise hides.
     pub fn usual_smallest(&self) -> f64 {
+        self.usual_smallest_by(self.reach())
+    }
+
+    /// Where its axis ends.
+    pub fn reach(&self) -> f64 {
+        self.points.last().map_or(0.0, |last| last.x)
+    }
+
+    /// The same for a run that goes on until its axis reaches a place. What is driven in cycles is asked for no less than it can
+    /// show: a tail at rest holds half of the axis, and must be long enough for it.
+    pub fn usual_smallest_by(&self, reach: f64) -> f64 {
         let unit = self.metric.unit();
         let usual = self.axis.usual_smallest().of(unit);
-        let (Axis::Seconds, Some(first), Some(last)) = (self.axis, self.points.first(), self.points.last()) else {
-            return usual;
+        let (true, Some(first), Some(last)) = (self.is_cut_by_time(), self.points.first(), self.points.last()) else {
+            let shown = reach_shows(unit, reach);
+            return if shown.is_finite() { usual.max(shown) } else { usual };
         };
         let floors: Vec<f64> = self.floors().cycles.iter().map(|floor| floor.value).collect();
         let level = median(&floors).unwrap_or(0.0);
@@ -172,6 +184,11 @@ impl Curve {
         let least = LEAST_STEPS * looks_quantum(unit);
         let over_all = (SHARE_OF_LEVEL * level).max((TIMES_NOISE * noise).min(MOST_OF_LEVEL * level)).max(least);
         usual.min(over_all / (last.t - first.t).max(f64::MIN_POSITIVE))
+    }
+
+    /// Whether nothing drove it: its cycles are windows of time.
+    pub(super) fn is_cut_by_time(&self) -> bool {
+        self.axis == Axis::Seconds && self.points.iter().all(|point| point.phase == Some(Phase::Load))
     }
 
     /// Where operations are a gauge, ticks between two readings of it hold the count of the former. Both readings are in

@@ -19,28 +19,45 @@ const STEPS_CARRY: f64 = 0.1;
 const NOISE_TERM: f64 = 400.0;
 const QUANTUM_TERM: f64 = 30.0;
 
-/// Growth per unit of the axis over these floors: the union of the interval of the Theil-Sen slope, its variance widened
-/// for dependent floors, and that of the mean rate by Newey-West, widened by one step at each end.
-pub(super) fn per_unit(x: &[f64], y: &[f64], quantum: f64) -> Option<Estimate> {
-    if y.len() < FEWEST_FLOORS {
-        return None;
+/// Growth per unit of the axis over some floors.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    /// The figure, with the union of the interval of the Theil-Sen slope, its variance widened for dependent floors, and that
+    /// of the mean rate by Newey-West, widened by one step at each end.
+    pub figure: Estimate,
+    /// The lower end of the interval of the slope alone. Unlike that of the mean rate it takes no wave for doubt.
+    slope_low: f64,
+}
+
+impl Rate {
+    pub(super) fn of(x: &[f64], y: &[f64], quantum: f64) -> Option<Self> {
+        if y.len() < FEWEST_FLOORS {
+            return None;
+        }
+        let mut slopes = Slopes::between(x, y)?;
+        let net = MeanRate::of(x, y)?;
+        let typical = slopes.median();
+        let rho = lag_one_autocorrelation(&residuals(x, y, typical)).clamp(-MOST_AUTOCORRELATION, MOST_AUTOCORRELATION);
+        let (low, high) = slopes.interval(LEVEL, VARIANCE_FACTOR.max((1.0 + rho) / (1.0 - rho)));
+        let range = x[x.len() - 1] - x[0];
+        let half = net.half_interval(LEVEL) + quantum / range;
+        let stepped: f64 = isolated(x, y, quantum).iter().map(|step| step.height).sum();
+        let rise = y[y.len() - 1] - y[0];
+        let value = if rise > 0.0 && stepped > STEPS_CARRY * rise { typical.max(net.value) } else { typical };
+        let figure = Estimate {
+            value,
+            low: low.min(net.value - half).min(value).min(falls_to(x, y).unwrap_or(value)),
+            high: high.max(net.value + half).max(value),
+        };
+        figure.is_finite().then_some(Self { figure, slope_low: low.min(value) })
     }
-    let mut slopes = Slopes::between(x, y)?;
-    let net = MeanRate::of(x, y)?;
-    let typical = slopes.median();
-    let rho = lag_one_autocorrelation(&residuals(x, y, typical)).clamp(-MOST_AUTOCORRELATION, MOST_AUTOCORRELATION);
-    let (low, high) = slopes.interval(LEVEL, VARIANCE_FACTOR.max((1.0 + rho) / (1.0 - rho)));
-    let range = x[x.len() - 1] - x[0];
-    let half = net.half_interval(LEVEL) + quantum / range;
-    let stepped: f64 = isolated(x, y, quantum).iter().map(|step| step.height).sum();
-    let rise = y[y.len() - 1] - y[0];
-    let value = if rise > 0.0 && stepped > STEPS_CARRY * rise { typical.max(net.value) } else { typical };
-    let estimate = Estimate {
-        value,
-        low: low.min(net.value - half).min(value).min(falls_to(x, y).unwrap_or(value)),
-        high: high.max(net.value + half).max(value),
-    };
-    estimate.is_finite().then_some(estimate)
+
+    /// The figure of growth that was seen to go on. Where its interval begins below what is growth at all, it is that of the
+    /// slope: what the mean rate and creep that levels off leave possible beyond it, the rule has ruled out.
+    pub(super) fn of_growth(self, least: f64) -> Estimate {
+        let Estimate { value, low, high } = self.figure;
+        Estimate { value, low: if low < least { self.slope_low } else { low }, high }
+    }
 }
 
 /// Where the slope may be going, if it clearly falls from the first half to the second (their intervals lie apart). The
@@ -103,17 +120,17 @@ mod tests {
     fn a_line_gives_its_slope() {
         let x = axis(20);
         let y: Vec<f64> = x.iter().map(|x| 50.0 * x).collect();
-        let found = per_unit(&x, &y, 4096.0).expect("a figure");
+        let Rate { figure: found, .. } = Rate::of(&x, &y, 4096.0).expect("a figure");
         assert!((found.value - 50.0).abs() < 1e-9 && found.low < 50.0 && found.high > 50.0);
         assert!(found.high - found.low < 1.0);
-        assert_eq!(per_unit(&x[..3], &y[..3], 4096.0), None);
+        assert!(Rate::of(&x[..3], &y[..3], 4096.0).is_none());
     }
 
     #[test]
     fn what_creeps_on_top_of_a_leak_is_in_the_interval_but_not_all_of_it() {
         let x: Vec<f64> = (15..60).map(|i| f64::from(i) * 1000.0).collect();
         let y: Vec<f64> = x.iter().map(|x| 50.0 * x + 3e5 * x.ln()).collect();
-        let found = per_unit(&x, &y, 4096.0).expect("a figure");
+        let Rate { figure: found, .. } = Rate::of(&x, &y, 4096.0).expect("a figure");
         assert!(found.low < 50.1 && found.low > 40.0 && found.value > 55.0, "{found:?}");
     }
 
@@ -121,7 +138,7 @@ mod tests {
     fn rare_steps_count_by_what_they_came_to() {
         let x = axis(40);
         let y: Vec<f64> = (0..40).map(|i| f64::from(i / 10) * 1e6).collect();
-        let found = per_unit(&x, &y, 4096.0).expect("a figure");
+        let Rate { figure: found, .. } = Rate::of(&x, &y, 4096.0).expect("a figure");
         assert!(found.value >= 3e6 / 39e3 - 1e-9);
     }
 
@@ -135,7 +152,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_figure_lies_in_its_interval(y in proptest::collection::vec(-1e9..1e9f64, 4..60)) {
-            let found = per_unit(&axis(y.len()), &y, 4096.0).expect("a figure");
+            let Rate { figure: found, .. } = Rate::of(&axis(y.len()), &y, 4096.0).expect("a figure");
             prop_assert!(found.low <= found.value && found.value <= found.high);
         }
     }

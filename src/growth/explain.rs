@@ -99,7 +99,7 @@ fn rested(facts: &Facts<'_>, rest: &Rest) -> String {
     let bound = format!("at most {} (95 %)", facts.per(rest.bound.max(0.0)));
     let stretch = facts.along(rest.length);
     let tail = if rest.creeps {
-        format!("still creeps over the last {stretch}, but by {bound}: below half of what matters")
+        format!("still creeps over the last {stretch}, but by {bound}: below what matters")
     } else {
         format!("no rise in the last {stretch}: {bound}")
     };
@@ -116,6 +116,20 @@ pub(super) fn time_driven(facts: &Facts<'_>) -> String {
     format!(
         "rises by {}, but growth in time, found without load, may be as large: a longer idle scenario narrows it",
         facts.rate()
+    )
+}
+
+/// Growth that is surely below what matters.
+pub(super) fn creep(facts: &Facts<'_>) -> String {
+    format!("creeps by {}: growth that matters is {} or more", facts.rate(), facts.per(2.0 * facts.ground.least))
+}
+
+/// Growth that may be below half of what matters.
+pub(super) fn may_be_creep(facts: &Facts<'_>) -> String {
+    format!(
+        "rises by {}, which may be less than the least that is called growth, {}",
+        facts.rate(),
+        facts.per(facts.ground.least)
     )
 }
 
@@ -159,7 +173,7 @@ fn suspected(facts: &Facts<'_>, course: &Course) -> String {
             Failure::BetterShape(shape) => format!("{since}, but {} fits better than a steady rise", shape.noun()),
             Failure::FallsBack => format!("{since}, but it has fallen back by more than it rose"),
             Failure::Creeps => format!(
-                "{since}, but by less than half of what matters: creep is told from growth from {CREEP_FROM} cycles on"
+                "{since}, but by little beside what matters: creep is told from growth from {CREEP_FROM} cycles on"
             ),
             Failure::NoTrend | Failure::TooShort => format!("{since} and not confirmed: that takes twice the cycles"),
         };
@@ -179,7 +193,7 @@ fn not_at_rest(facts: &Facts<'_>, course: &Course) -> String {
         Failure::SlowsDown(share) => format!("rises, but slows down (late slope {share:.2} of early)"),
         Failure::BetterShape(shape) => format!("rises, but {} fits better than a steady rise", shape.noun()),
         Failure::FallsBack => "rises, but falls back by more than it rose".into(),
-        Failure::Creeps => "rises, by less than half of what matters".into(),
+        Failure::Creeps => "rises, by little beside what matters".into(),
         Failure::NoTrend | Failure::TooShort => "no steady rise".into(),
     };
     let rest = match course.unrest {

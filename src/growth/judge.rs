@@ -2,13 +2,13 @@
 
 use super::collector::Withheld;
 use super::course::{Course, Decision, Series, TIMES_CYCLES, Why};
-use super::estimate::{pace_per_hour, per_unit, sensitivity};
+use super::estimate::{Rate, pace_per_hour, sensitivity};
 use super::explain::{self, Facts};
 use super::floors::cycle_length;
 use super::looks::{FEWEST_CYCLES, look_from, quantum};
 use super::tail::{CREEP_FROM, Ground, Unrest, spread};
 use super::window_test::Failure;
-use super::{Axis, Curve, Estimate, Floors, Growth, Question, Verdict, Window, over_time};
+use super::{Curve, Demand, Estimate, Floors, Growth, Question, Verdict, Window, over_time};
 use crate::sample::PAST_CAP;
 use crate::units::Unit;
 
@@ -47,10 +47,11 @@ pub(super) fn judge_whole(curve: &Curve, question: &Question) -> Growth {
     let series = Series::of(&floors);
     let slack = Slack::of(question.time_driven, &floors);
     let unit = curve.metric.unit();
-    let ground = Ground { unit, quantum: quantum(unit), smallest: question.smallest, slack: slack.more };
+    let ground = Ground::of(question, unit, slack.more);
     let course = Course::run(&series, question, &ground);
     let figures = Figures::of(&series, &floors, course.decision.as_ref(), &slack, &ground);
-    let verdict = verdict(course.decision.as_ref(), figures.per_unit, &slack, curve.axis);
+    let objection = objection(&course, &figures, &slack, &ground);
+    let verdict = verdict(course.decision.as_ref(), objection);
     let first = floors.cycles.get(window(&series, course.decision.as_ref())).map_or(0, |floor| floor.cycle);
     let withheld = Withheld::of(curve, verdict, question.collector, first);
     let verdict = if withheld.is_some() { Verdict::Inconclusive } else { verdict };
@@ -58,6 +59,10 @@ pub(super) fn judge_whole(curve: &Curve, question: &Question) -> Growth {
     let more_cycles = match (undecided, &course.decision, &withheld) {
         (false, ..) => None,
         (true, _, Some(withheld)) => withheld.more_cycles(series.cycles()),
+        // The interval shrinks with each look.
+        (true, Some(_), None) if objection == Some(Objection::MayBeCreep) => {
+            u32::try_from(series.cycles()).ok().map(|done| look_from(done + 1) - done)
+        }
         // Growth in time that is not known well enough is no matter of more cycles here.
         (true, Some(_), None) => None,
         (true, None, None) => more_cycles(&series, &course, question, &figures),
@@ -65,18 +70,21 @@ pub(super) fn judge_whole(curve: &Curve, question: &Question) -> Growth {
     let baseline = floors.baseline.unwrap_or(0.0);
     let last = floors.cycles.last().map_or(baseline, |floor| floor.value);
     let facts = Facts { axis: curve.axis, ground: &ground, series: &series, question, figures: &figures, baseline };
-    let time_driven = undecided && course.decision.is_some();
-    let reason = match (&course.decision, &withheld) {
-        (Some(_), Some(withheld)) => withheld.reason(),
-        (Some(decision), None) if !undecided => explain::decided(&facts, decision),
-        (Some(_), None) => explain::time_driven(&facts),
-        (None, _) => explain::undecided(&facts, &course),
+    let is_suspected = undecided && (course.decision.is_some() || course.suspects() || course.before_cap);
+    let reason = match (&course.decision, &withheld, objection) {
+        (Some(_), Some(withheld), _) => withheld.reason(),
+        (Some(_), None, Some(Objection::TimeDriven)) => explain::time_driven(&facts),
+        (Some(_), None, Some(Objection::Creep)) => explain::creep(&facts),
+        (Some(_), None, Some(Objection::MayBeCreep)) => explain::may_be_creep(&facts),
+        (Some(decision), None, None) => explain::decided(&facts, decision),
+        (None, ..) => explain::undecided(&facts, &course),
     };
     Growth {
         metric: curve.metric.clone(),
         axis: curve.axis,
         verdict,
-        suspected: time_driven || (undecided && (course.suspects() || course.before_cap)),
+        suspected: is_suspected
+            && (objection == Some(Objection::TimeDriven) || !is_little(figures.per_unit, question, &ground)),
         decided_at: course.decision.filter(|_| !undecided).map(|decision| floors.cycles[decision.at - 1].cycle),
         per_op: figures.per_unit,
         window: figures.window,
@@ -112,21 +120,46 @@ impl Slack {
     }
 }
 
-fn verdict(decision: Option<&Decision>, per_unit: Option<Estimate>, slack: &Slack, axis: Axis) -> Verdict {
-    match decision.map(|decision| decision.why) {
-        None => Verdict::Inconclusive,
-        Some(Why::Rest(rest)) if rest.after_growth => Verdict::Bounded,
-        Some(Why::Rest(_)) => Verdict::Flat,
-        // Growth that the doubt about growth in time can explain is not growth per operation.
-        Some(_) if slack.less > 0.0 && per_unit.is_none_or(|growth| growth.value <= slack.less) => {
-            Verdict::Inconclusive
-        }
-        // Over time a rise whose interval holds zero is a jump, or a wave.
-        Some(Why::Rising { .. }) if axis == Axis::Seconds && per_unit.is_none_or(|growth| growth.low <= 0.0) => {
-            Verdict::Inconclusive
-        }
-        Some(_) => Verdict::Unbounded,
+/// What stands against a decision of growth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Objection {
+    /// The doubt about growth in time can explain it: it is not growth per operation.
+    TimeDriven,
+    /// It is surely less than twice the least that is growth.
+    Creep,
+    /// It may be less than the least that is growth, or even none.
+    MayBeCreep,
+}
+
+fn objection(course: &Course, figures: &Figures, slack: &Slack, ground: &Ground) -> Option<Objection> {
+    let decision = course.decision.as_ref().filter(|decision| decision.is_growth())?;
+    let Some(growth) = figures.per_unit else { return Some(Objection::MayBeCreep) };
+    if slack.less > 0.0 && growth.value <= slack.less {
+        return Some(Objection::TimeDriven);
     }
+    if growth.low > 0.0 && growth.low >= ground.least {
+        return None;
+    }
+    let is_told = ground.least > 0.0 && decision.seen >= CREEP_FROM;
+    Some(if is_told && growth.high < 2.0 * ground.least { Objection::Creep } else { Objection::MayBeCreep })
+}
+
+fn verdict(decision: Option<&Decision>, objection: Option<Objection>) -> Verdict {
+    match (decision.map(|decision| decision.why), objection) {
+        (None, _) | (_, Some(Objection::TimeDriven | Objection::MayBeCreep)) => Verdict::Inconclusive,
+        (Some(Why::Rest(rest)), _) if rest.after_growth => Verdict::Bounded,
+        (Some(Why::Rest(_)), _) | (_, Some(Objection::Creep)) => Verdict::Flat,
+        (Some(_), None) => Verdict::Unbounded,
+    }
+}
+
+/// A rise that nobody asks for is not suspected.
+fn is_little(per_unit: Option<Estimate>, question: &Question, ground: &Ground) -> bool {
+    let asked = match question.demand {
+        Demand::Named => question.smallest,
+        Demand::Usual | Demand::Part => ground.least,
+    };
+    per_unit.is_some_and(|growth| growth.value < asked)
 }
 
 /// The figures beside the verdict.
@@ -143,7 +176,13 @@ impl Figures {
     fn of(series: &Series, floors: &Floors, decision: Option<&Decision>, slack: &Slack, ground: &Ground) -> Self {
         let start = window(series, decision);
         let (x, y) = series.cycles_from(start);
-        let per_unit = per_unit(x, y, ground.quantum).map(|growth| growth.widened(slack.less, slack.more));
+        let rate = Rate::of(x, y, ground.quantum);
+        let per_unit = match decision.map(|decision| decision.why) {
+            Some(Why::Stairs(stair)) => Some(stair.per_unit),
+            Some(Why::Rising { .. } | Why::Events { .. }) => rate.map(|rate| rate.of_growth(ground.least)),
+            Some(Why::Rest(_)) | None => rate.map(|rate| rate.figure),
+        };
+        let per_unit = per_unit.map(|growth| growth.widened(slack.less, slack.more));
         let judged = floors.cycles.get(start..).unwrap_or_default();
         let pace = pace_per_hour(judged);
         let cycle_length = cycle_length(&floors.cycles);

@@ -49,6 +49,11 @@ pub fn needed_operations(smallest: &Smallest, unit: Unit) -> Needs {
     Needs { operations: if operations.is_nan() { u64::MAX } else { operations as u64 }, cycles: FEWEST_CYCLES }
 }
 
+/// The smallest growth that a run shows which reaches so far: a tail of half of it, in which nothing came, bounds it to this.
+pub(super) fn reach_shows(unit: Unit, reach: f64) -> f64 {
+    RULE_OF_THREE * quantum(unit) / (reach / 2.0)
+}
+
 /// The smallest step in which a unit is measured: a page, or one.
 pub(super) const fn quantum(unit: Unit) -> f64 {
     match unit {

@@ -38,7 +38,7 @@ pub use judge::judge;
 pub use limit::{TimeToLimit, time_to_limit};
 pub use looks::{Needs, is_look, looks, needed_operations};
 
-use crate::sample::Metric;
+use crate::sample::{Metric, ScenarioPlan};
 
 /// Whether a curve grows without end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,11 +83,25 @@ pub enum Budget {
     Spent,
 }
 
+/// Who asks for the smallest growth that matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// A person: what may be less than half of it is not called endless.
+    Named,
+    /// Nobody: it is what is usual. What may be less than a quarter of it is not called endless; for counts, which have no noise,
+    /// any growth is.
+    Usual,
+    /// It is that of a whole of which the curve is a part, such as one owner of memory: many small parts make what matters.
+    Part,
+}
+
 /// What is asked of a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Question {
     /// The smallest growth per unit of the axis that anyone cares about (S), in the metric's unit.
     pub smallest: f64,
+    /// Who asks for it.
+    pub demand: Demand,
     /// Growth in time without operations, per second, to be taken off first: found by an idle scenario.
     pub time_driven: Option<Estimate>,
     /// Operations at which a known cap is reached: no verdict of growth before 1.25 times this.
@@ -96,6 +110,21 @@ pub struct Question {
     pub budget: Budget,
     /// Whether a collector decides when the target gives memory back.
     pub collector: Collector,
+}
+
+impl Question {
+    /// What a scenario asks of a curve, when all has been done that will be. Where nobody named `smallest`, it is what is usual
+    /// for a run that goes on until its axis reaches `reach`.
+    pub fn of(plan: &ScenarioPlan, curve: &Curve, reach: f64) -> Self {
+        let unit = curve.metric.unit();
+        let (smallest, demand) = if plan.usual.of(unit) {
+            (curve.usual_smallest_by(reach), Demand::Usual)
+        } else {
+            (plan.smallest.of(unit), Demand::Named)
+        };
+        let (expect_cap, budget, collector) = (plan.expect_cap, Budget::Spent, Collector::None);
+        Self { smallest, demand, time_driven: None, expect_cap, budget, collector }
+    }
 }
 
 /// The lowest (for peaks: the highest) value of one cycle.

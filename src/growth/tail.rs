@@ -1,6 +1,8 @@
 //! Has it come to rest? The latest stretch must be long, and bound the growth below what anyone cares about.
 
+use super::looks::quantum;
 use super::steps::{isolated, least_step, steps};
+use super::{Demand, Question};
 use crate::statistics::mann_kendall::rising_chance;
 use crate::statistics::quantile::{median, poisson_upper_bound, sigma_by_mad};
 use crate::statistics::{sen, series};
@@ -20,7 +22,10 @@ pub(super) const VARIANCE_FACTOR: f64 = 1.5;
 const CREEP_CHANCE: f64 = 0.05;
 /// Cycles from which a creep below this share of `smallest` is told from growth: before, it is called neither.
 pub(super) const CREEP_FROM: usize = 33;
-pub(super) const CREEP_SHARE: f64 = 0.5;
+const CREEP_SHARE: f64 = 0.5;
+/// The share of `smallest` that growth must come to where nobody asked for it: 25 B per operation, as one small block of an
+/// allocator takes.
+const USUAL_LEAST_SHARE: f64 = 0.25;
 /// Minima of two halves without growth differ by about one standard deviation of the noise; two are allowed.
 const RISE_OVER_NOISE: f64 = 2.0;
 /// An earlier rise is one that came to rest when it is this many standard deviations ...
@@ -37,8 +42,25 @@ pub(super) struct Ground {
     pub quantum: f64,
     /// The smallest growth that matters.
     pub smallest: f64,
+    /// A creep of at most this may be called at rest.
+    pub creep: f64,
+    /// What may be less than this is not called endless.
+    pub least: f64,
     /// How far the growth in time that was taken off may have been too much, per unit of the axis.
     pub slack: f64,
+}
+
+impl Ground {
+    pub(super) fn of(question: &Question, unit: Unit, slack: f64) -> Self {
+        let smallest = question.smallest;
+        let creep = CREEP_SHARE * smallest;
+        let least = match (question.demand, unit) {
+            (Demand::Part, _) | (Demand::Usual, Unit::Count) => 0.0,
+            (Demand::Usual, Unit::Bytes) => USUAL_LEAST_SHARE * smallest,
+            (Demand::Named, _) => creep,
+        };
+        Self { unit, quantum: quantum(unit), smallest, creep, least, slack }
+    }
 }
 
 /// A curve that came to rest.
@@ -110,9 +132,7 @@ pub(super) fn tail(x: &[f64], y: &[f64], cycles: usize, ground: &Ground) -> Resu
 /// together come to less than half of what matters per unit of the axis ask for nothing: so would all that follow.
 fn rest_after_steps(x: &[f64], y: &[f64], ground: &Ground) -> f64 {
     match steps(x, y, least_step(y, ground.quantum)).as_slice() {
-        [.., before, last] if last.height > CREEP_SHARE * ground.smallest * (last.x - before.x) => {
-            GAPS * (last.x - before.x)
-        }
+        [.., before, last] if last.height > ground.creep * (last.x - before.x) => GAPS * (last.x - before.x),
         _ => 0.0,
     }
 }
@@ -126,22 +146,23 @@ fn at_rest(x: &[f64], y: &[f64], events: f64, cycles: usize, ground: &Ground) ->
     if bound.is_nan() || bound > ground.smallest {
         return Err(Unrest::Loose(bound));
     }
+    let is_creep = |rate: f64| ground.unit == Unit::Bytes && cycles >= CREEP_FROM && rate <= ground.creep;
     if rising_chance(y) < CREEP_CHANCE {
         // A creep that began or hastened lately is not the average of the whole stretch.
         let late = sen::slope(&x[x.len() / 2..], &y[y.len() / 2..]).unwrap_or(0.0);
         let net = quarter_rate(x, y).max(late) + ground.slack;
-        let small = bound.max(net) <= CREEP_SHARE * ground.smallest;
-        let judged = ground.unit == Unit::Bytes && cycles >= CREEP_FROM;
-        return if small && judged { Ok((bound.max(net), true)) } else { Err(Unrest::Creeps(net)) };
+        let most = bound.max(net);
+        return if is_creep(most) { Ok((most, true)) } else { Err(Unrest::Creeps(net)) };
     }
-    let rise = match ground.unit {
-        Unit::Bytes => {
-            let allowed = ground.quantum.max(RISE_OVER_NOISE * spread(x, y, ground.quantum));
-            rise_between(y, 2) - allowed
-        }
-        Unit::Count => rise_between(y, 4).max(rise_between(y, 2)),
+    let (rise, allowed) = match ground.unit {
+        Unit::Bytes => (rise_between(y, 2), ground.quantum.max(RISE_OVER_NOISE * spread(x, y, ground.quantum))),
+        Unit::Count => (rise_between(y, 4).max(rise_between(y, 2)), 0.0),
     };
-    if rise > 0.0 { Err(Unrest::Rises(rise)) } else { Ok((bound, false)) }
+    if rise <= allowed {
+        return Ok((bound, false));
+    }
+    let net = bound.max(rise / (length / 2.0) + ground.slack);
+    if is_creep(net) { Ok((net, true)) } else { Err(Unrest::Rises(rise - allowed)) }
 }
 
 /// How far the minimum of any later part lies above that of the first.
@@ -168,8 +189,10 @@ pub(super) fn spread(x: &[f64], y: &[f64], quantum: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const MEMORY: Ground = Ground { unit: Unit::Bytes, quantum: 4096.0, smallest: 100.0, slack: 0.0 };
-    const COUNTS: Ground = Ground { unit: Unit::Count, quantum: 1.0, smallest: 1e-4, slack: 0.0 };
+    const MEMORY: Ground =
+        Ground { unit: Unit::Bytes, quantum: 4096.0, smallest: 100.0, creep: 50.0, least: 50.0, slack: 0.0 };
+    const COUNTS: Ground =
+        Ground { unit: Unit::Count, quantum: 1.0, smallest: 1e-4, creep: 5e-5, least: 5e-5, slack: 0.0 };
 
     fn asked(n: usize, ground: &Ground, value: impl Fn(f64) -> f64) -> Result<Rest, Unrest> {
         let x: Vec<f64> = (1..=n).map(|i| i as f64 * 1500.0).collect();

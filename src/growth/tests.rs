@@ -52,6 +52,7 @@ fn run(metric: Metric, seed: u64, cycles: u32, mut value: impl FnMut(f64, &mut D
 fn asked(curve: &Curve) -> Growth {
     let question = Question {
         smallest: Smallest::PER_OPERATION.of(curve.metric.unit()),
+        demand: Demand::Named,
         time_driven: None,
         expect_cap: None,
         budget: Budget::Spent,
@@ -177,11 +178,59 @@ fn creep_below_what_matters_is_not_growth() {
 #[test]
 fn small_growth_is_found_from_33_cycles_on() {
     let small = |x: f64, dice: &mut Dice| pages(2e7 + 33.0 * x + 1e4 * dice.bell());
-    let early = asked(&run(Metric::Private, 3, 22, small));
+    let ask = |cycles, demand| judge(&run(Metric::Private, 3, cycles, small), &Question { demand, ..question(100.0) });
+    let early = ask(22, Demand::Usual);
     assert_eq!((early.verdict, early.suspected, early.more_cycles), (Verdict::Inconclusive, true, Some(11)));
-    assert!(early.reason.contains("less than half of what matters"), "{}", early.reason);
-    let later = asked(&run(Metric::Private, 3, 33, small));
+    assert!(early.reason.contains("creep is told from growth from 33 cycles on"), "{}", early.reason);
+    let later = ask(33, Demand::Usual);
     assert_eq!((later.verdict, later.decided_at), (Verdict::Unbounded, Some(33)), "{}", later.reason);
+    // Of a part of what grows it is growth as well; somebody who asked for 100 B is told of creep.
+    assert_eq!(ask(33, Demand::Part).verdict, Verdict::Unbounded);
+    let named = ask(33, Demand::Named);
+    assert_eq!((named.verdict, named.suspected), (Verdict::Flat, false), "{}", named.reason);
+    assert!(named.reason.starts_with("creeps by 3"), "{}", named.reason);
+}
+
+#[test]
+fn growth_that_may_be_less_than_half_of_what_matters_is_not_endless() {
+    for (per_op, smallest, verdict) in [
+        // Counts of few events, and bytes: what was asked for is between the ends of the interval, or it is not.
+        (120.0, 100.0, Verdict::Unbounded),
+        (60.0, 100.0, Verdict::Unbounded),
+        (45.0, 100.0, Verdict::Flat),
+        (45.0, 80.0, Verdict::Unbounded),
+    ] {
+        let rises = move |x: f64, _: &mut Dice| pages(2e7 + per_op * x);
+        let found = judge(&run(Metric::Private, 3, 50, rises), &question(smallest));
+        assert_eq!((found.verdict, found.suspected), (verdict, false), "{per_op} of {smallest}: {}", found.reason);
+    }
+    let wave = |x: f64, _: &mut Dice| pages(2e7 + 100.0 * x + 2e6 * (x / 4000.0).sin());
+    let found = judge(&run(Metric::Private, 3, 50, wave), &question(100.0));
+    let low = found.per_op.expect("a figure").low;
+    assert!(found.verdict != Verdict::Unbounded || low >= 50.0, "{:?} {}", found.verdict, found.reason);
+}
+
+#[test]
+fn where_nobody_asks_the_smallest_growth_follows_the_run() {
+    let curve = |metric: Metric, cycles| run(metric, 1, cycles, |_, _| 30.0);
+    for (metric, cycles, reach, smallest) in [
+        (Metric::Fds, 50, 100_000.0, 1e-4),
+        (Metric::Fds, 50, 3_000.0, 2e-3),
+        (Metric::Private, 50, 3_000.0, 100.0),
+        (Metric::Private, 50, 24.0, 1024.0),
+        (Metric::Fds, 50, 0.0, 1e-4),
+    ] {
+        assert_eq!(curve(metric.clone(), cycles).usual_smallest_by(reach), smallest, "{metric:?} {reach}");
+    }
+    let few = curve(Metric::Fds, 50);
+    let found = judge(&few, &Question { smallest: few.usual_smallest(), demand: Demand::Usual, ..question(1.0) });
+    assert_eq!(found.verdict, Verdict::Flat, "{}", found.reason);
+}
+
+/// What nobody says else: everything is named, and the budget is spent.
+fn question(smallest: f64) -> Question {
+    let (time_driven, expect_cap, budget, collector) = (None, None, Budget::Spent, Collector::None);
+    Question { smallest, demand: Demand::Named, time_driven, expect_cap, budget, collector }
 }
 
 #[test]
@@ -198,6 +247,7 @@ fn an_expected_cap_holds_the_verdict_back() {
     let curve = run(Metric::Private, 1, 50, |x, _| 500.0 * x);
     let question = |expect_cap| Question {
         smallest: 100.0,
+        demand: Demand::Named,
         time_driven: None,
         expect_cap,
         budget: Budget::Spent,
@@ -223,6 +273,7 @@ fn growth_in_time_is_not_growth_per_operation() {
             &curve,
             &Question {
                 smallest: 100.0,
+                demand: Demand::Named,
                 time_driven,
                 expect_cap: None,
                 budget: Budget::Spent,
@@ -269,7 +320,7 @@ proptest! {
     ) {
         let time_driven = rate.map(|(value, off)| Estimate { value, low: value - off, high: value + off });
         let budget = if spent { Budget::Spent } else { Budget::Open };
-        let question = Question { smallest, time_driven, expect_cap: cap, budget, collector: Collector::None };
+        let question = Question { smallest, demand: Demand::Named, time_driven, expect_cap: cap, budget, collector: Collector::None };
         let found = judge(&curve, &question);
         prop_assert_eq!(&found, &judge(&curve, &question));
         prop_assert_eq!(found.decided_at.is_some(), found.is_decided());

@@ -16,7 +16,7 @@ use crate::redact::Redactor;
 use crate::run_dir::RunDir;
 use crate::sample::{
     Border, Detail, Ending, Event, How, LoadPlan, Mark, MemorySource, Moment, Phase, Process, Sample, Shape, Smallest,
-    Tally,
+    Tally, Usual,
 };
 
 fn plan(name: &str) -> ScenarioPlan {
@@ -27,6 +27,7 @@ fn plan(name: &str) -> ScenarioPlan {
         steps: vec!["POST /items".into()],
         load: LoadPlan { rate: Some(2000.0), load_s: 0.75, settle_s: 0.4, ..LoadPlan::default() },
         smallest: Smallest::PER_OPERATION,
+        usual: Usual::default(),
         expect_cap: None,
         thresholds: vec!["private.per_op < 64B".into()],
         production: Vec::new(),

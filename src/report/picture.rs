@@ -68,7 +68,7 @@ mod tests {
     use crate::recording::{Header, Host};
     use crate::sample::{
         Border, LoadPlan, Mark, Memory, MemorySource, Moment, Phase, Plan, Record, Sample, ScenarioPlan, Shape,
-        Smallest, Stop, Tally,
+        Smallest, Stop, Tally, Usual,
     };
 
     const PAGE: u64 = 4096;
@@ -81,6 +81,7 @@ mod tests {
             steps: Vec::new(),
             load: LoadPlan::default(),
             smallest: Smallest::PER_OPERATION,
+            usual: Usual::default(),
             expect_cap: None,
             thresholds: Vec::new(),
             production: Vec::new(),

@@ -23,7 +23,7 @@ pub use heap::{
 pub use metric::{FdKind, Metric, MetricError};
 pub use plan::{
     BeforeSettle, Effort, Inconclusive, LoadPlan, MemorySource, OperationsFrom, PAST_CAP, Plan, Priority,
-    ProductionRate, ScenarioPlan, Shape, Smallest, Subsystem, SubsystemRules,
+    ProductionRate, ScenarioPlan, Shape, Smallest, Subsystem, SubsystemRules, Usual,
 };
 pub use process::{ParseProcessError, Process};
 

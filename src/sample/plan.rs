@@ -189,6 +189,9 @@ pub struct ScenarioPlan {
     pub load: LoadPlan,
     /// The smallest growth that anyone cares about.
     pub smallest: Smallest,
+    /// The figures of it that nobody named: they follow what the run can show.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub usual: Usual,
     /// Operations at which a cap is reached, when the file says so, or before which one may be (`min_operations`): nothing
     /// is called endless before [`PAST_CAP`] times as many.
     pub expect_cap: Option<u64>,
@@ -250,6 +253,28 @@ pub struct Smallest {
     pub memory: f64,
     /// In things.
     pub count: f64,
+}
+
+/// The figures of [`Smallest`] that are the usual ones, because nobody named any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usual {
+    /// That of memory.
+    pub memory: bool,
+    /// That of counts.
+    pub count: bool,
+}
+
+impl Usual {
+    /// Nobody named any.
+    pub const BOTH: Self = Self { memory: true, count: true };
+
+    /// Whether the figure for a unit is the usual one.
+    pub fn of(self, unit: Unit) -> bool {
+        match unit {
+            Unit::Bytes => self.memory,
+            Unit::Count => self.count,
+        }
+    }
 }
 
 impl Smallest {

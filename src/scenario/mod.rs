@@ -180,6 +180,8 @@ pub struct Scenario {
     pub min_cycles: u32,
     /// Most cycles.
     pub max_cycles: u32,
+    /// Most cycles where the judge expects that they decide. The same, where somebody named how many there may be.
+    pub further_cycles: u32,
     /// Share of unexpected answers (0 to 1) at which the scenario stops.
     pub max_errors: f64,
     /// The scenario goes on until it has done this many, however clear the answer is.

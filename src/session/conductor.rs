@@ -31,6 +31,8 @@ pub struct Conductor<'a> {
     pub plan: &'a ScenarioPlan,
     /// Operations before which it goes on, however clear the answer is.
     pub min_operations: Option<u64>,
+    /// The cycle up to which it may go on where the judge expects that this decides.
+    pub further_cycles: u32,
     /// How sure it has to be before it ends.
     pub effort: Effort,
     /// Its share of the time that the run may take.
@@ -67,15 +69,31 @@ impl Conductor<'_> {
             .filter_map(|metric| {
                 let curve = Curve::of(metric, axis, self.source, &records);
                 let question = Question {
-                    smallest: self.plan.smallest.of(metric.unit()),
                     time_driven: self.time_driven.get(metric).copied().filter(|_| axis == Axis::Operations),
-                    expect_cap: self.plan.expect_cap,
                     budget,
                     collector,
+                    ..Question::of(self.plan, &curve, self.reach(&curve))
                 };
                 (!curve.points.is_empty()).then(|| judge(&curve, &question))
             })
             .collect()
+    }
+
+    /// Where the axis of a curve will be when all cycles that are planned are done, at the pace so far.
+    fn reach(&self, curve: &Curve) -> f64 {
+        let done = curve.points.last().map_or(1, |last| last.cycle.max(1));
+        curve.reach() * (f64::from(self.plan.load.max_cycles) / f64::from(done)).max(1.0)
+    }
+
+    /// Whether cycles beyond those that were planned would decide what is open, by the judge's own estimate.
+    fn further(&self, cycle: u32) -> Go {
+        match effort::further(&self.verdicts(Budget::Open), cycle, self.further_cycles) {
+            Some(until) => {
+                self.progress.send_modify(|progress| progress.max_cycles = until);
+                Go::On
+            }
+            None => Go::Spent,
+        }
     }
 
     /// Operations completed so far.
@@ -123,8 +141,10 @@ impl Stage for Conductor<'_> {
             Go::Decided
         } else if self.time.ends_before_another_cycle() {
             Go::OutOfTime
-        } else {
+        } else if cycle < self.progress.borrow().max_cycles {
             Go::On
+        } else {
+            self.further(cycle)
         }
     }
 

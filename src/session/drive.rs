@@ -275,6 +275,7 @@ impl Session<'_> {
             gauges: &gauges,
             plan: &scenario.plan,
             min_operations: scenario.min_operations,
+            further_cycles: scenario.further_cycles,
             effort: script.plan.effort,
             time,
             source,

@@ -26,6 +26,9 @@ pub fn apply(effort: Effort, script: &mut Script) {
             Effort::Standard => scenario.max_cycles,
             Effort::Thorough => thorough(scenario.max_cycles),
         };
+        if effort != Effort::Standard {
+            scenario.further_cycles = scenario.max_cycles;
+        }
         scenario.min_cycles = scenario.min_cycles.min(scenario.max_cycles);
         for load in [&mut scenario.plan.load, &mut kept.load] {
             (load.min_cycles, load.max_cycles) = (scenario.min_cycles, scenario.max_cycles);
@@ -60,6 +63,13 @@ pub fn suffices(effort: Effort, growth: &Growth, cycles: u32) -> bool {
                 && growth.decided_at.is_some_and(|at| u64::from(cycles) >= u64::from(STANDS_FOR) * u64::from(at))
         }
     }
+}
+
+/// The cycle until which a run goes on after all that were planned: the nearest at which the judge expects to decide what is
+/// open. Nothing where that is past `most`.
+pub fn further(growths: &[Growth], cycle: u32, most: u32) -> Option<u32> {
+    let open = growths.iter().filter(|growth| !growth.is_decided());
+    open.filter_map(|growth| cycle.checked_add(growth.more_cycles?)).filter(|until| *until <= most).min()
 }
 
 #[cfg(test)]
@@ -100,6 +110,7 @@ mod tests {
             apply(effort, &mut script);
             let scenario = &script.scenarios[0];
             assert_eq!((scenario.min_cycles, scenario.max_cycles), (min, max), "{cycles} {effort:?}");
+            assert_eq!(scenario.further_cycles, max, "who names the most cycles is not asked for more");
             let kept = &script.plan.scenarios[0].load;
             assert_eq!((kept.min_cycles, kept.max_cycles), (min, max), "the plan says what is done");
             assert_eq!(scenario.plan.load, *kept);
@@ -144,6 +155,26 @@ mod tests {
             assert_eq!(suffices(Effort::Quick, &growth, cycles), quick, "{at:?} {cycles}");
             assert_eq!(suffices(Effort::Standard, &growth, cycles), quick, "{at:?} {cycles}");
             assert_eq!(suffices(Effort::Thorough, &growth, cycles), thorough, "{at:?} {cycles}");
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_only_where_that_is_expected_to_decide() {
+        let open = |more_cycles| Growth { more_cycles, ..decided(None) };
+        let at_rest = || Growth { more_cycles: Some(1), ..decided(Some(22)) };
+        for (growths, until) in [
+            (vec![open(Some(25))], Some(75)),
+            (vec![open(Some(60))], Some(110)),
+            (vec![open(Some(61))], None),
+            (vec![open(None)], None),
+            (vec![open(None), open(Some(60)), open(Some(25))], Some(75)),
+            // What is decided asks for nothing.
+            (vec![at_rest()], None),
+            (vec![at_rest(), open(Some(60))], Some(110)),
+            (vec![open(Some(u32::MAX))], None),
+            (Vec::new(), None),
+        ] {
+            assert_eq!(further(&growths, 50, 110), until, "{growths:?}");
         }
     }
 }

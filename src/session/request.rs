@@ -12,7 +12,7 @@ use crate::recording::{Header, Host, Mode};
 use crate::redact::Redactor;
 use crate::run_dir::RunDir;
 use crate::sample::{
-    HeapSampling, Inconclusive, LoadPlan, Metric, OperationsFrom, Plan, Process, ScenarioPlan, Shape, Smallest,
+    HeapSampling, Inconclusive, LoadPlan, Metric, OperationsFrom, Plan, Process, ScenarioPlan, Shape, Smallest, Usual,
 };
 use crate::scenario::{Origin, Script};
 use crate::target::limits;
@@ -150,6 +150,7 @@ impl Watch {
         if exports.operations.is_some() {
             for scenario in &mut self.plan.scenarios {
                 (scenario.shape, scenario.smallest) = (Shape::Counted, Smallest::PER_OPERATION);
+                scenario.usual = Usual::BOTH;
             }
         }
         Self { exports, ..self }
@@ -163,6 +164,8 @@ impl Watch {
                 memory: memory.unwrap_or(scenario.smallest.memory),
                 count: count.unwrap_or(scenario.smallest.count),
             };
+            let usual = scenario.usual;
+            scenario.usual = Usual { memory: usual.memory && memory.is_none(), count: usual.count && count.is_none() };
         }
         self
     }
@@ -176,6 +179,7 @@ fn watch_plan(name: String) -> Plan {
         steps: Vec::new(),
         load: LoadPlan::default(),
         smallest: Smallest::PER_SECOND,
+        usual: Usual::BOTH,
         expect_cap: None,
         thresholds: Vec::new(),
         production: Vec::new(),

@@ -1,6 +1,6 @@
 //! Judges a made-up run as a running session does: at each look with what there is by then, until one decides.
 
-use tidewatch::growth::{Budget, Collector, Curve, Growth, Question, Verdict, is_look, judge};
+use tidewatch::growth::{Budget, Collector, Curve, Demand, Growth, Question, Verdict, is_look, judge};
 
 use tidewatch::sample::PAST_CAP;
 
@@ -28,6 +28,7 @@ pub fn judged(made: &MadeUp) -> Run {
     let expect_cap = made.expect_cap.or(patient);
     let question = |budget| Question {
         smallest: made.smallest,
+        demand: Demand::Named,
         time_driven: None,
         expect_cap,
         budget,

@@ -3,7 +3,7 @@
 
 use std::f64::consts::TAU;
 
-use tidewatch::growth::{Axis, Budget, Collector, Curve, Growth, Point, Question, judge};
+use tidewatch::growth::{Axis, Budget, Collector, Curve, Demand, Growth, Point, Question, judge};
 use tidewatch::sample::{Metric, Phase};
 
 use super::Truth;
@@ -219,6 +219,7 @@ pub fn judge_week(curve: &Curve) -> Growth {
         curve,
         &Question {
             smallest: curve.usual_smallest(),
+            demand: Demand::Usual,
             time_driven: None,
             expect_cap: None,
             budget: Budget::Spent,

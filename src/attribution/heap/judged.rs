@@ -8,7 +8,7 @@ use super::library::path as function_path;
 use super::looks::{ALL, Looks};
 use super::{HeapFinding, HeapFrame, HeapOwner, HeapStack, Place, remarks, split};
 use crate::attribution::findings::curve;
-use crate::growth::{Axis, Budget, Collector, Estimate, Growth, Question, Verdict, judge};
+use crate::growth::{Axis, Budget, Collector, Demand, Estimate, Growth, Question, Verdict, judge};
 use crate::recording::Passage;
 use crate::sample::{HeapKind, Metric};
 use crate::statistics::quantile::{median, normal_quantile};
@@ -186,6 +186,7 @@ impl Judge<'_> {
         let errors: Vec<f64> = values.iter().map(Live::error).collect();
         let question = Question {
             smallest: self.passage.plan.smallest.of(Unit::Bytes).max(visible(&curve, &errors)),
+            demand: Demand::Part,
             time_driven: match self.looks.axis() {
                 Axis::Operations => self.asked.time_driven.get(&curve.metric).copied(),
                 Axis::Seconds => None,

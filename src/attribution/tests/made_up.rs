@@ -221,6 +221,7 @@ pub fn scenario(name: &str, shape: Shape, subsystem: Option<&str>) -> ScenarioPl
             Shape::Idle | Shape::Watch => Smallest::PER_SECOND,
             _ => Smallest { memory: 100.0, count: 1e-3 },
         },
+        usual: Usual::default(),
         expect_cap: None,
         thresholds: Vec::new(),
         production: Vec::new(),

@@ -20,8 +20,7 @@ use std::time::Duration;
 use self::lives::Lives;
 use self::onset::{Onset, Piece, Rise};
 use super::judge::{Summary, judge_whole};
-use super::{Axis, Budget, Curve, Growth, Point, Question, Verdict};
-use crate::sample::Phase;
+use super::{Budget, Curve, Growth, Point, Question, Verdict};
 use crate::units::show_duration;
 
 /// Fewest samples of a curve that is looked at in parts.
@@ -33,8 +32,7 @@ const FEWEST_IN_WINDOW: usize = 3;
 
 /// Judges a curve over time. Nothing where it is none: operations are its axis, it has phases, or more can come.
 pub(super) fn judge(curve: &Curve, question: &Question) -> Option<Growth> {
-    let is_windowed = curve.axis == Axis::Seconds && curve.points.iter().all(|point| point.phase == Some(Phase::Load));
-    if !is_windowed || question.budget == Budget::Open || curve.points.len() < FEWEST_POINTS {
+    if !curve.is_cut_by_time() || question.budget == Budget::Open || curve.points.len() < FEWEST_POINTS {
         return None;
     }
     let lives = lives::of(&curve.points);

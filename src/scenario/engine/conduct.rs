@@ -83,7 +83,7 @@ impl<S: Stage> Course<'_, S> {
                 return stop;
             }
         }
-        for cycle in 1..=scenario.max_cycles {
+        for cycle in 1..=scenario.further_cycles.max(scenario.max_cycles) {
             self.begin(Phase::Load, cycle).await;
             let load = self.jittered(scenario.load);
             if let Some(stop) = self.load(load).await {
@@ -99,7 +99,8 @@ impl<S: Stage> Course<'_, S> {
             match self.stage.cycle_done(cycle).await {
                 Go::Decided if enough => return self.over(Stop::Decided).await,
                 Go::OutOfTime => return self.over(Stop::OutOfTime).await,
-                Go::Decided | Go::On => {}
+                Go::Spent if enough || cycle >= scenario.max_cycles => return self.over(Stop::Spent).await,
+                Go::Decided | Go::Spent | Go::On => {}
             }
         }
         self.over(Stop::Spent).await

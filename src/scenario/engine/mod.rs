@@ -68,6 +68,8 @@ pub enum Go {
     Decided,
     /// Another cycle would not end within its time.
     OutOfTime,
+    /// All cycles that were planned are done, and those that may follow would not decide either.
+    Spent,
 }
 
 /// Numbers that change while a scenario runs; anybody may read them at any time.

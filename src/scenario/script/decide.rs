@@ -2,7 +2,7 @@
 
 use crate::sample::Shape;
 use crate::scenario::{Load, Pace, Scenario};
-use crate::units::{show_bytes, show_count};
+use crate::units::{Unit, show_bytes, show_count};
 
 /// The resolution of a memory figure: a page.
 const PAGE_BYTES: f64 = 4096.0;
@@ -23,9 +23,13 @@ pub fn too_short(scenario: &Scenario) -> Option<String> {
     }
     let possible = most_operations(scenario)?;
     let (unit, per) = if plan.shape == Shape::Idle { ("s", "/s") } else { ("operations", "") };
-    let for_count = (STEPS_IN_TAIL / smallest.count, format!("smallest.count = {}{per}", show_count(smallest.count)));
+    let asked = |unit: Unit, needed: f64| if plan.usual.of(unit) { 0.0 } else { needed };
+    let for_count = (
+        asked(Unit::Count, STEPS_IN_TAIL / smallest.count),
+        format!("smallest.count = {}{per}", show_count(smallest.count)),
+    );
     let for_memory = (
-        STEPS_IN_TAIL * PAGE_BYTES / smallest.memory,
+        asked(Unit::Bytes, STEPS_IN_TAIL * PAGE_BYTES / smallest.memory),
         format!("smallest.memory = {}{per}", show_bytes(smallest.memory)),
     );
     let (mut needed, mut reason) = if for_count.0 >= for_memory.0 { for_count } else { for_memory };
@@ -58,10 +62,10 @@ fn less(scenario: &Scenario, possible: f64) -> String {
     let count = STEPS_IN_TAIL / possible;
     let memory = STEPS_IN_TAIL * PAGE_BYTES / possible;
     let mut parts = Vec::new();
-    if count > scenario.plan.smallest.count {
+    if !scenario.plan.usual.count && count > scenario.plan.smallest.count {
         parts.push(format!("count = {}", quoted(&format!("{:.1e}", round_up(count)), per)));
     }
-    if memory > scenario.plan.smallest.memory {
+    if !scenario.plan.usual.memory && memory > scenario.plan.smallest.memory {
         parts.push(format!("memory = \"{}B{per}\"", round_up(memory)));
     }
     if parts.is_empty() { String::new() } else { format!(": smallest = {{ {} }}", parts.join(", ")) }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::reader::{Item, Table};
 use super::steps::{Session, Surroundings, leave, opening, step, steps};
 use super::wording;
-use crate::sample::{BeforeSettle, LoadPlan, PAST_CAP, ProductionRate, ScenarioPlan, Shape, Smallest};
+use crate::sample::{BeforeSettle, LoadPlan, PAST_CAP, ProductionRate, ScenarioPlan, Shape, Smallest, Usual};
 use crate::scenario::template::Known;
 use crate::scenario::{Leave, Load, Opening, Pace, Scenario, Step, Work};
 use crate::units::Unit;
@@ -48,7 +48,7 @@ pub(super) fn scenario(table: &Table<'_>, known: &Known, near: &Surroundings<'_>
         .get("before_settle")
         .and_then(|item| step(&item, &mut known.clone(), Session::Silent("it stands outside of a session"), near));
     let length = length(table, shape);
-    let smallest = smallest(table, shape);
+    let (smallest, usual) = smallest(table, shape);
     let max_errors = table.get("max_errors").map_or(Some(0.01), |item| share(&item));
     let distinct = table.get("distinct").and_then(|item| item.count());
     let min_operations = table.get("min_operations").and_then(|item| item.count());
@@ -65,6 +65,7 @@ pub(super) fn scenario(table: &Table<'_>, known: &Known, near: &Surroundings<'_>
         steps: wording::work(&work),
         load: LoadPlan { before_settle: settling(before_settle.as_ref()), ..length.plan(pace, shape) },
         smallest,
+        usual,
         expect_cap,
         thresholds: Vec::new(),
         production,
@@ -78,6 +79,7 @@ pub(super) fn scenario(table: &Table<'_>, known: &Known, near: &Surroundings<'_>
         settle: length.settle,
         min_cycles: length.min_cycles,
         max_cycles: length.max_cycles,
+        further_cycles: length.further_cycles,
         max_errors: max_errors?,
         min_operations,
         distinct,
@@ -196,12 +198,16 @@ fn pace(table: &Table<'_>, shape: Shape) -> Option<Pace> {
     Some(Pace::Open { per_second, most_at_once: most_at_once? })
 }
 
+/// The last look that shares the chance of a false alarm: a run that nobody bounded may go on until it.
+const FURTHER_CYCLES: u32 = 110;
+
 struct Length {
     warmup: Duration,
     load: Load,
     settle: Duration,
     min_cycles: u32,
     max_cycles: u32,
+    further_cycles: u32,
 }
 
 impl Length {
@@ -234,18 +240,19 @@ fn length(table: &Table<'_>, shape: Shape) -> Length {
     let time = |key, default| table.get(key).and_then(|item| item.duration()).unwrap_or(Duration::from_millis(default));
     let (warmup, settle) = (time("warmup", 3000), time("settle", 400));
     let load = table.get("load").and_then(|item| load(&item, shape)).unwrap_or(Load::For(Duration::from_millis(750)));
-    let (mut min_cycles, mut max_cycles) = (10, 50);
+    let (mut min_cycles, mut max_cycles, mut further_cycles) = (10, 50, FURTHER_CYCLES);
     if let Some((item, cycles)) = table.get("cycles").and_then(|item| item.table().map(|table| (item, table))) {
         let min = cycles.get("min").and_then(|item| item.small_count());
         let max = cycles.get("max").and_then(|item| item.small_count());
         cycles.finish();
         min_cycles = min.unwrap_or(min_cycles.min(max.unwrap_or(min_cycles)));
         max_cycles = max.unwrap_or(max_cycles.max(min_cycles));
+        further_cycles = max.unwrap_or(further_cycles.max(max_cycles));
         if min_cycles > max_cycles {
             item.problem(format!("`cycles.min` is {min_cycles} and `cycles.max` only {max_cycles}"));
         }
     }
-    Length { warmup, load, settle, min_cycles, max_cycles }
+    Length { warmup, load, settle, min_cycles, max_cycles, further_cycles }
 }
 
 fn load(item: &Item<'_>, shape: Shape) -> Option<Load> {
@@ -270,10 +277,12 @@ fn load(item: &Item<'_>, shape: Shape) -> Option<Load> {
     Some(Load::For(time))
 }
 
-fn smallest(table: &Table<'_>, shape: Shape) -> Smallest {
+/// The smallest growth that matters, and which of its figures the file leaves to what is usual.
+fn smallest(table: &Table<'_>, shape: Shape) -> (Smallest, Usual) {
     let idle = shape == Shape::Idle;
     let mut smallest = if idle { Smallest::PER_SECOND } else { Smallest::PER_OPERATION };
-    let Some(inner) = table.get("smallest").and_then(|item| item.table()) else { return smallest };
+    let mut usual = Usual::BOTH;
+    let Some(inner) = table.get("smallest").and_then(|item| item.table()) else { return (smallest, usual) };
     for (key, unit) in [("memory", Unit::Bytes), ("count", Unit::Count)] {
         let Some(item) = inner.get(key) else { continue };
         let value = if idle { item.per_second(unit) } else { item.quantity(unit) };
@@ -281,13 +290,13 @@ fn smallest(table: &Table<'_>, shape: Shape) -> Smallest {
         if value <= 0.0 {
             item.problem(format!("`smallest.{key}` must be more than nothing: no run could see it"));
         } else if unit == Unit::Bytes {
-            smallest.memory = value;
+            (smallest.memory, usual.memory) = (value, false);
         } else {
-            smallest.count = value;
+            (smallest.count, usual.count) = (value, false);
         }
     }
     inner.finish();
-    smallest
+    (smallest, usual)
 }
 
 /// `"1%"` or `0.01`.

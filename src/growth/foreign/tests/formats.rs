@@ -471,6 +471,7 @@ fn every_format_gets_the_same_verdict_and_figures() {
         let smallest = curve.axis.usual_smallest().of(Unit::Bytes);
         let question = Question {
             smallest,
+            demand: Demand::Named,
             time_driven: None,
             expect_cap: None,
             budget: Budget::Spent,

@@ -22,6 +22,23 @@ async fn it_is_decided_no_sooner_than_after_the_fewest_cycles() {
 }
 
 #[tokio::test]
+async fn it_goes_on_past_its_cycles_only_while_the_stage_says_so() {
+    let server = http_server(|_| answer(200, "")).await;
+    for (spent_at, decide_at, cycles, stop_expected) in [
+        (Some(3), None, 3, Stop::Spent),
+        (Some(5), None, 5, Stop::Spent),
+        (Some(6), Some(5), 5, Stop::Decided),
+        (None, None, 7, Stop::Spent),
+    ] {
+        let stage = FakeStage { decide_at, spent_at, ..FakeStage::default() };
+        let mut scenario = scenario(flood(http("GET", "/")));
+        (scenario.max_cycles, scenario.further_cycles, scenario.load) = (3, 7, Load::Operations(5));
+        let (stop, _) = run_on(&stage, &scenario, &around(server.port)).await;
+        assert_eq!((stop, stage.cycles.load(Relaxed)), (stop_expected, cycles), "{spent_at:?} {decide_at:?}");
+    }
+}
+
+#[tokio::test]
 async fn it_goes_on_until_the_fewest_operations_are_done() {
     let server = http_server(|_| answer(200, "")).await;
     let stage = FakeStage { decide_at: Some(1), ..FakeStage::default() };

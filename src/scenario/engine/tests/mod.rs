@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::*;
-use crate::sample::{LoadPlan, Phase, ScenarioPlan, Shape, Smallest, Stop, Tally};
+use crate::sample::{LoadPlan, Phase, ScenarioPlan, Shape, Smallest, Stop, Tally, Usual};
 use crate::scenario::template::Template;
 use crate::scenario::{Connection, HttpStep, Leave, Load, Opening, Pace, Scenario, Step, Trust, Work};
 use crate::target::{Commands, GuardianProgram};
@@ -26,6 +26,7 @@ struct FakeStage {
     /// Each border with the operations and own connections at it.
     borders: Mutex<Vec<(Phase, u32, u64, u64)>>,
     decide_at: Option<u32>,
+    spent_at: Option<u32>,
     cycles: AtomicU64,
     ended: Event,
     interrupt: Event,
@@ -62,7 +63,11 @@ impl Stage for FakeStage {
 
     async fn cycle_done(&self, cycle: u32) -> Go {
         self.cycles.store(u64::from(cycle), Relaxed);
-        if self.decide_at.is_some_and(|at| cycle >= at) { Go::Decided } else { Go::On }
+        match (self.decide_at, self.spent_at) {
+            (Some(at), _) if cycle >= at => Go::Decided,
+            (_, Some(at)) if cycle >= at => Go::Spent,
+            _ => Go::On,
+        }
     }
 
     async fn target_ended(&self) {
@@ -115,6 +120,7 @@ fn scenario(work: Work) -> Scenario {
             steps: Vec::new(),
             load: LoadPlan::default(),
             smallest: Smallest::PER_OPERATION,
+            usual: Usual::default(),
             expect_cap: None,
             thresholds: Vec::new(),
             production: Vec::new(),
@@ -126,6 +132,7 @@ fn scenario(work: Work) -> Scenario {
         settle: Duration::from_millis(1),
         min_cycles: 1,
         max_cycles: 1,
+        further_cycles: 0,
         max_errors: 0.0,
         min_operations: None,
         distinct: None,
