@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod programs;
+mod steps;
 
 use std::arch::naked_asm;
 use std::ffi::{c_int, c_void};
