@@ -580,4 +580,20 @@ mod tests {
         assert_eq!(shown(&again(&stopped(restart, -516), |at| (at == 0x1002).then_some(202))), (0x1000, 202, -1));
         assert_eq!(shown(&again(&stopped(restart, -516), |_| None)), (0x1002, -4, -1));
     }
+
+    #[test]
+    fn a_wait_that_goes_on_is_named_by_the_code_before_it() {
+        let pid = std::process::id();
+        let start = super::super::start_of(pid).expect("this process");
+        let target = Target::open(crate::sample::Process { pid, start }).expect("its memory");
+        let read = |code: &[u8]| restarted(&target, code.as_ptr() as u64 + code.len() as u64);
+        assert_eq!(read(&[0x90, 0xb8, 230, 0, 0, 0, 0x0f, 0x05]), Some(230));
+        assert_eq!(read(&[0xb8, 1, 2, 3, 4, 0x0f, 0x05]), Some(0x0403_0201));
+        for wrong in
+            [[0x90, 230, 0, 0, 0, 0x0f, 0x05], [0xb8, 230, 0, 0, 0, 0x0f, 0x06], [0xb8, 230, 0, 0, 0, 0x0e, 0x05]]
+        {
+            assert_eq!(read(&wrong), None);
+        }
+        assert_eq!(restarted(&target, 6), None);
+    }
 }
