@@ -35,7 +35,7 @@ pub fn prepare() {
     // SAFETY: the name ends with a zero.
     let ask = unsafe { sys::dlsym(sys::RTLD_DEFAULT, c"mallinfo2".as_ptr()) } as usize;
     let module = modules::of(ask).map(|module| module.start);
-    if ask != 0 && module.is_some() && module == modules::of(real::allocator()).map(|module| module.start) {
+    if module.is_some() && module == modules::of(real::allocator()).map(|module| module.start) {
         ASK.store(ask, Ordering::Relaxed);
         NEXT.store(0, Ordering::Relaxed);
     }
@@ -80,9 +80,12 @@ mod tests {
     use super::*;
 
     static CALLS: AtomicU64 = AtomicU64::new(0);
+    /// When the next reading was due while one was going on.
+    static DUE: AtomicU64 = AtomicU64::new(0);
 
     unsafe extern "C" fn stand_in() -> Info {
         CALLS.fetch_add(1, Ordering::Relaxed);
+        DUE.store(NEXT.load(Ordering::Relaxed), Ordering::Relaxed);
         Info {
             arena: 1,
             free_blocks: 99,
@@ -130,6 +133,7 @@ mod tests {
         let first = read_at();
         assert_eq!((figures(), CALLS.load(Ordering::Relaxed)), ([1, 2, 3, 4, 5], 1));
         assert!((before..=sys::now()).contains(&first));
+        assert!(DUE.load(Ordering::Relaxed) >= before + SECOND, "no other thread reads meanwhile");
         assert!((first + SECOND..=first + 1_000 * SECOND).contains(&NEXT.load(Ordering::Relaxed)));
         refresh(&table);
         assert_eq!((read_at(), CALLS.load(Ordering::Relaxed)), (first, 1), "it is not time");

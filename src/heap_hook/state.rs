@@ -211,7 +211,11 @@ fn write_path<'a>(path: &'a mut [u8], folder: &[u8], pid: u64, ending: &[u8]) ->
 
 /// A seed that differs between processes, and from one time to the next.
 fn any_seed() -> u64 {
-    sys::now() ^ sys::pid() << 40
+    seed_of(sys::now(), sys::pid())
+}
+
+fn seed_of(now: u64, pid: u64) -> u64 {
+    now ^ pid << 40
 }
 
 /// Begins to record into a table that is mapped here and holds zeros.

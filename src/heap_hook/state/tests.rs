@@ -25,7 +25,7 @@ impl Drop for Folder {
     }
 }
 
-/// Begins with this environment, as when the library is loaded.
+/// Begins with this environment, as the loader does when it has loaded the library.
 fn begun(variables: &[String]) -> Option<Table> {
     stop();
     IS_DECIDED.store(false, Ordering::Relaxed);
@@ -34,7 +34,7 @@ fn begun(variables: &[String]) -> Option<Table> {
     let mut environment: Vec<*const c_char> = strings.iter().map(|text| text.as_ptr()).collect();
     environment.push(core::ptr::null());
     // SAFETY: a null-terminated list of strings.
-    unsafe { begin(environment.as_ptr()) };
+    unsafe { crate::attach::BEGIN(0, core::ptr::null(), environment.as_ptr()) };
     table()
 }
 
@@ -44,6 +44,15 @@ fn variable(folder: &Path) -> String {
 
 fn others() -> [String; 2] {
     ["PATH=/bin".to_owned(), "NOT_TIDEWATCH_HEAP=/tmp:5".to_owned()]
+}
+
+#[test]
+fn seeds_differ_between_processes_and_times() {
+    assert_ne!(any_seed(), any_seed());
+    let times = [0, 1, 1 << 39, u64::MAX];
+    let seeds = times.into_iter().flat_map(|now| (1..1000).map(move |pid| seed_of(now, pid)));
+    let different: std::collections::HashSet<u64> = seeds.collect();
+    assert_eq!(different.len(), times.len() * 999);
 }
 
 #[test]
