@@ -575,6 +575,7 @@ mod tests {
         for result in [0, 5, -11, -515] {
             assert_eq!(shown(&again(&stopped(7, result), unused)), (0x1002, result, -1), "{result}");
         }
+        assert_eq!(shown(&again(&stopped(0, -512), unused)), (0x1000, 0, -1), "`read` has the number 0");
         assert_eq!(shown(&again(&stopped(-1, -512), unused)), (0x1002, -512, -1), "it computes");
         let restart = libc::SYS_restart_syscall;
         assert_eq!(shown(&again(&stopped(restart, -516), |at| (at == 0x1002).then_some(202))), (0x1000, 202, -1));
