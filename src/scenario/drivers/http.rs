@@ -309,3 +309,6 @@ fn capture(step: &HttpStep, kept: &Kept) -> Result<BTreeMap<String, String>, Tro
     };
     step.capture.iter().map(take).collect()
 }
+
+#[cfg(test)]
+mod tests;
