@@ -380,6 +380,8 @@ mod tests {
                 assert!(Instant::now() < until, "the thread reads from a pipe");
                 thread::yield_now();
             }
+            let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+            assert!(!tries(BTreeMap::new()).waits(own), "it runs");
             let place = tries(BTreeMap::new()).place_of(thread).unwrap();
             let is_tried = |unsafe_at| tries(unsafe_at).candidates(3, usize::MAX).contains(&thread);
             let since = |age: Duration| Instant::now().checked_sub(age).unwrap();
