@@ -354,12 +354,22 @@ mod tests {
     fn threads_of_this_process_are_seen_waiting() {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (id_to, id_from) = std::sync::mpsc::channel();
+        let (busy_to, busy) = std::sync::mpsc::channel();
+        // Both threads end with what this one holds, also where it fails.
+        let alive = std::sync::Arc::new(());
+        let is_alive = std::sync::Arc::downgrade(&alive);
         let pid = std::process::id();
         thread::scope(|scope| {
             scope.spawn(move || {
                 let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
                 id_to.send(own).unwrap();
                 let _ = std::io::Read::read(&mut reader, &mut [0]);
+            });
+            scope.spawn(|| {
+                busy_to.send(rustix::thread::gettid().as_raw_nonzero().get() as u32).unwrap();
+                while is_alive.strong_count() > 0 {
+                    std::hint::spin_loop();
+                }
             });
             let thread = id_from.recv().unwrap();
             let process = crate::sample::Process { pid, start: crate::probe::heap::inject::start_of(pid).unwrap() };
@@ -380,8 +390,7 @@ mod tests {
                 assert!(Instant::now() < until, "the thread reads from a pipe");
                 thread::yield_now();
             }
-            let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
-            assert!(!tries(BTreeMap::new()).waits(own), "it runs");
+            assert!(!tries(BTreeMap::new()).waits(busy.recv().unwrap()), "it runs");
             let place = tries(BTreeMap::new()).place_of(thread).unwrap();
             let is_tried = |unsafe_at| tries(unsafe_at).candidates(3, usize::MAX).contains(&thread);
             let since = |age: Duration| Instant::now().checked_sub(age).unwrap();
@@ -389,7 +398,7 @@ mod tests {
             assert!(!is_tried(BTreeMap::from([(thread, (place.clone(), Instant::now()))])), "it waits there still");
             assert!(is_tried(BTreeMap::from([(thread, (place, since(UNCHANGED)))])), "long enough ago");
             assert!(is_tried(BTreeMap::from([(thread, ("elsewhere".to_owned(), Instant::now()))])));
-            drop(writer);
+            drop((writer, alive));
         });
     }
 }
