@@ -92,3 +92,6 @@ pub fn ours() -> [usize; crate::order::FUNCTIONS] {
     }
     ours
 }
+
+#[cfg(test)]
+mod tests;

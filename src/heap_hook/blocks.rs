@@ -238,3 +238,6 @@ pub unsafe extern "C" fn dlclose_and_forget(handle: Block) -> i32 {
     sys::set_errno(errno);
     result
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@
 #[cfg(not(tidewatch_hook))]
 extern crate core;
 
+mod arena;
 pub mod attach;
 mod blocks;
 pub mod entry;

@@ -6,6 +6,7 @@
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+use crate::arena::Arena;
 use crate::order::FUNCTIONS;
 use crate::{sys, table};
 
@@ -132,46 +133,27 @@ pub fn is_allocator(pc: usize) -> bool {
 }
 
 const ENOMEM: i32 = 12;
-const ARENA: usize = 32 << 10;
-const HEAD: usize = 16;
 
-#[repr(C, align(16))]
-struct Arena(core::cell::UnsafeCell<[u8; ARENA]>);
+static ARENA: Arena = Arena::new();
 
-// SAFETY: pieces are handed out once each, by an atomic count.
-unsafe impl Sync for Arena {}
-
-static ARENA_BYTES: Arena = Arena(core::cell::UnsafeCell::new([0; ARENA]));
-static ARENA_USED: AtomicUsize = AtomicUsize::new(0);
-
-/// A block of zeros from the arena. Its size stands before it, in the way of glibc.
-fn early(size: usize, align: usize) -> *mut c_void {
-    let align = align.max(16);
-    let begin = ARENA_BYTES.0.get() as usize;
-    let Some(need) = size.checked_add(HEAD + align + 15).map(|need| need & !15).filter(|need| *need <= ARENA) else {
-        return core::ptr::null_mut();
-    };
-    let more = |used: usize| used.checked_add(need).filter(|used| *used <= ARENA);
-    let Ok(used) = ARENA_USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) else {
-        return core::ptr::null_mut();
-    };
-    let block = (begin + used + HEAD).next_multiple_of(align);
-    // SAFETY: the block and the word before it lie in a piece that was handed out to this call alone.
-    unsafe { (block as *mut usize).sub(1).write((begin + used + need - block + 8) & !7 | 1) };
-    table::never_fast(block as u64);
-    block as *mut c_void
+/// A block from the arena. Its free never takes the fast path.
+pub fn early(size: usize, align: usize) -> *mut c_void {
+    let block = ARENA.block(size, align);
+    if !block.is_null() {
+        table::never_fast(block as u64);
+    }
+    block
 }
 
 /// Whether a block is of the arena.
 pub fn is_early(block: *const c_void) -> bool {
-    let begin = ARENA_BYTES.0.get() as usize;
-    (begin..begin + ARENA).contains(&(block as usize))
+    ARENA.holds(block)
 }
 
 /// How many bytes of a block of the arena may be read.
 pub fn early_size(block: *const c_void) -> usize {
-    // SAFETY: `early` has written the word.
-    unsafe { (block.cast::<usize>().sub(1).read() & !7) - 8 }
+    // SAFETY: only blocks for which `is_early` holds are asked for.
+    unsafe { Arena::size(block) }
 }
 
 type Block = *mut c_void;
@@ -261,3 +243,6 @@ unsafe extern "C" fn first_mremap(at: Block, old: usize, new: usize, flags: i32,
 unsafe extern "C" fn first_dlclose(handle: Block) -> i32 {
     if find() { call!(DLCLOSE(handle): fn(Block) -> i32) } else { -1 }
 }
+
+#[cfg(test)]
+mod tests;

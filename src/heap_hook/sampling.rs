@@ -123,7 +123,8 @@ pub fn crossed(size: u64) -> Option<(Table, u64)> {
     };
     let is_new = local.random.load(Ordering::Relaxed) == 0;
     if is_new || local.level.load(Ordering::Relaxed) >> EPOCH_AT != state::epoch() {
-        local.random.store(seed(), Ordering::Relaxed);
+        let thread = THREADS.fetch_add(1, Ordering::Relaxed);
+        local.random.store(seed(state::seed(), thread), Ordering::Relaxed);
         draw(local, &table);
         if local.left.load(Ordering::Relaxed) >= size {
             local.left.fetch_sub(size, Ordering::Relaxed);
@@ -139,8 +140,9 @@ pub fn crossed(size: u64) -> Option<(Table, u64)> {
 /// Threads that have drawn.
 static THREADS: AtomicU64 = AtomicU64::new(0);
 
-fn seed() -> u64 {
-    mix(state::seed() ^ mix(THREADS.fetch_add(1, Ordering::Relaxed))) | 1
+/// What the generator of a thread begins with: never 0, and another for each thread.
+fn seed(process: u64, thread: u64) -> u64 {
+    mix(process ^ mix(thread)) | 1
 }
 
 fn draw(local: &Local, table: &Table) {
@@ -232,13 +234,61 @@ mod tests {
     }
 
     #[test]
+    fn generators_of_threads_differ() {
+        for process in [0, 7, u64::MAX] {
+            let seeds: std::collections::HashSet<u64> = (0..1000).map(|thread| seed(process, thread)).collect();
+            assert_eq!(seeds.len(), 1000);
+            assert!(seeds.iter().all(|seed| seed % 2 == 1));
+        }
+    }
+
+    #[test]
+    fn a_count_is_crossed_below_zero() {
+        let check = || {
+            local().left.store(10, Ordering::Relaxed);
+            assert_eq!([take(10), take(1)], [false, true]);
+        };
+        std::thread::scope(|all| all.spawn(check).join()).expect("counted");
+    }
+
+    #[test]
+    fn a_count_of_another_watch_is_drawn_anew() {
+        let _alone = crate::tests::alone();
+        let attach = |interval: u64| {
+            let file = crate::tests::table_file();
+            assert!(state::attach(file, interval));
+            sys::close(file);
+        };
+        let check = || {
+            attach(1);
+            assert!(crossed(1 << 20).is_some(), "far more than an interval");
+            state::stop();
+            attach(1 << 40);
+            assert!(crossed(8).is_none());
+            assert!(local().left.load(Ordering::Relaxed) > 1 << 10);
+            state::stop();
+        };
+        std::thread::scope(|all| all.spawn(check).join()).expect("drawn anew");
+    }
+
+    #[test]
+    fn more_samples_than_wanted_double_the_interval_at_once() {
+        let _alone = crate::tests::alone();
+        let table = crate::table::tests::table();
+        let level = || table.header().level.load(Ordering::Relaxed);
+        WINDOW_BEGIN.store(sys::now(), Ordering::Relaxed);
+        WINDOW_SAMPLES.store(MOST - 1, Ordering::Relaxed);
+        pace(&table);
+        assert_eq!(level(), 0);
+        pace(&table);
+        assert_eq!((level(), WINDOW_SAMPLES.load(Ordering::Relaxed)), (1, 0));
+    }
+
+    #[test]
     fn draws_have_the_mean_of_their_interval() {
         const DRAWS: u64 = 20_000;
         let _alone = crate::tests::alone();
-        let words: Vec<u64> = vec![0; crate::wire::TABLE_BYTES / 8 + 512];
-        let begin = (words.leak().as_ptr() as usize + 4095) & !4095;
-        // SAFETY: the words are zeros, never freed, and enough beyond the next border of a page.
-        let table = unsafe { Table::at(begin) };
+        let table = crate::table::tests::table();
         let word = |value: u64| AtomicU64::new(value);
         let local = Local { left: word(0), random: word(7), level: word(0), busy: word(0) };
         for level in [MAX_LEVEL - 1, MAX_LEVEL, MAX_LEVEL + 5] {
@@ -248,10 +298,10 @@ mod tests {
                 local.left.load(Ordering::Relaxed)
             });
             let draws: Vec<u64> = draws.collect();
-            let sum: u64 = draws.iter().sum();
+            let sum: f64 = draws.iter().map(|draw| *draw as f64).sum();
             let expected = (state::interval() << level.min(MAX_LEVEL)) as f64;
             // Five standard errors of the mean.
-            let error = (sum as f64 / DRAWS as f64 / expected - 1.0).abs();
+            let error = (sum / DRAWS as f64 / expected - 1.0).abs();
             assert!(error < 5.0 / (DRAWS as f64).sqrt(), "{level}: off by {error}");
             // Exponential: 39 % of the draws are below half of the mean.
             let below = draws.iter().filter(|draw| (**draw as f64) < expected / 2.0).count() as f64 / DRAWS as f64;

@@ -108,8 +108,7 @@ fn begin_with(value: &[u8]) -> Option<()> {
     let file = sys::create(made)?;
     let table = if sys::take_room(file, 0, HEADER_BYTES) { sys::map(file, TABLE_BYTES) } else { None };
     sys::close(file);
-    let begun =
-        table.and_then(|table| start(table, wish.interval, wish.seed.unwrap_or_else(|| sys::now() ^ pid << 40)));
+    let begun = table.and_then(|table| start(table, wish.interval, wish.seed.unwrap_or_else(any_seed)));
     if begun.is_none() || !sys::rename(made, name) {
         sys::unlink(made);
         stop();
@@ -210,6 +209,15 @@ fn write_path<'a>(path: &'a mut [u8], folder: &[u8], pid: u64, ending: &[u8]) ->
     Some(unsafe { CStr::from_bytes_with_nul_unchecked(path.get(..end)?) })
 }
 
+/// A seed that differs between processes, and from one time to the next.
+fn any_seed() -> u64 {
+    seed_of(sys::now(), sys::pid())
+}
+
+fn seed_of(now: u64, pid: u64) -> u64 {
+    now ^ pid << 40
+}
+
 /// Begins to record into a table that is mapped here and holds zeros.
 fn start(table: usize, interval: u64, seed: u64) -> Option<()> {
     let alive = match ALIVE.load(Ordering::Acquire) {
@@ -277,44 +285,8 @@ pub fn attach_roomy(file: c_int, interval: u64) -> bool {
     unwind::clear();
     EPOCH.fetch_add(1, Ordering::Relaxed);
     ROOM.store(if table.is_some() { ALL } else { NONE }, Ordering::Release);
-    table.and_then(|table| start(table, interval, sys::now() ^ sys::pid() << 40)).is_some()
+    table.and_then(|table| start(table, interval, any_seed())).is_some()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_variable_is_read() {
-        let read = |value: &'static str| wish(value.as_bytes()).map(|wish| (wish.folder, wish.interval, wish.seed));
-        assert_eq!(read("/tmp/a:65536"), Some((b"/tmp/a".as_slice(), 65_536, None)));
-        assert_eq!(read("/tmp/a:65536:7"), Some((b"/tmp/a".as_slice(), 65_536, Some(7))));
-        assert_eq!(read("/tmp/a:b:65536"), Some((b"/tmp/a:b".as_slice(), 65_536, None)));
-        for wrong in ["", "/tmp/a", "/tmp/a:", "/tmp/a:0", "/tmp/a:x", ":5", "/tmp/a:99999999999999999999"] {
-            assert_eq!(read(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_table_is_named_after_its_process() {
-        let mut path = [0; PATH];
-        assert_eq!(write_path(&mut path, b"/run", 4071, b".new"), Some(c"/run/heap.4071.new"));
-        assert_eq!(write_path(&mut path, &[b'a'; PATH], 1, b""), None);
-    }
-
-    #[test]
-    fn numbers_are_decimal_digits_that_fit() {
-        for (text, expected) in [
-            ("0", Some(0)),
-            ("90", Some(90)),
-            ("18446744073709551615", Some(u64::MAX)),
-            ("18446744073709551616", None),
-            ("1:", None),
-            ("/1", None),
-            ("", None),
-        ] {
-            assert_eq!(number(text.as_bytes()), expected, "{text}");
-        }
-        assert!(wish(b"/a:1099511627776").is_some() && wish(b"/a:1099511627777").is_none());
-    }
-}
+mod tests;

@@ -161,14 +161,12 @@ pub fn page_wiped_on_fork() -> Option<usize> {
     // SAFETY: new memory at an address of the kernel's choice.
     unsafe {
         let page = call(SYS_MMAP, [0, 4096, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, usize::MAX, 0]);
-        if page < 0 {
+        let page = usize::try_from(page).ok()?;
+        if call(SYS_MADVISE, [page, 4096, MADV_WIPEONFORK, 0, 0, 0]) < 0 {
+            call(SYS_MUNMAP, [page, 4096, 0, 0, 0, 0]);
             return None;
         }
-        if call(SYS_MADVISE, [page as usize, 4096, MADV_WIPEONFORK, 0, 0, 0]) < 0 {
-            call(SYS_MUNMAP, [page as usize, 4096, 0, 0, 0, 0]);
-            return None;
-        }
-        Some(page as usize)
+        Some(page)
     }
 }
 
@@ -185,7 +183,7 @@ pub fn reopen(path: &core::ffi::CStr) -> Option<c_int> {
 fn open(path: &core::ffi::CStr, how: usize) -> Option<c_int> {
     // SAFETY: the path ends with a zero.
     let file = unsafe { call(SYS_OPEN, [path.as_ptr() as usize, how, 0o600, 0, 0, 0]) };
-    (file >= 0).then_some(file as c_int)
+    c_int::try_from(file).ok().filter(|file| !file.is_negative())
 }
 
 /// Takes room on its disk for a file that has `from` bytes and is to have `bytes`. A page that found none later would be the
@@ -203,20 +201,26 @@ pub fn take_room(file: c_int, from: usize, bytes: usize) -> bool {
             return false;
         }
         match call(SYS_FALLOCATE, [file as usize, 0, 0, bytes, 0, 0]) {
-            EOPNOTSUPP => (from..bytes).step_by(ZEROS.len()).all(|at| {
-                let length = ZEROS.len().min(bytes - at);
-                call(SYS_PWRITE, [file as usize, ZEROS.as_ptr() as usize, length, at, 0, 0]) == length as isize
-            }),
+            EOPNOTSUPP => write_zeros(file, from, bytes),
             taken => taken >= 0,
         }
     }
+}
+
+/// Takes the room by writing, where the file system cannot do it otherwise.
+fn write_zeros(file: c_int, from: usize, bytes: usize) -> bool {
+    (from..bytes).step_by(ZEROS.len()).all(|at| {
+        let length = ZEROS.len().min(bytes - at);
+        // SAFETY: the file is ours; the zeros are static, and at least this long.
+        unsafe { call(SYS_PWRITE, [file as usize, ZEROS.as_ptr() as usize, length, at, 0, 0]) == length as isize }
+    })
 }
 
 /// Maps so many bytes of a file. It may be shorter, as long as nobody reads or writes behind its end.
 pub fn map(file: c_int, bytes: usize) -> Option<usize> {
     // SAFETY: new memory at an address of the kernel's choice.
     let place = unsafe { call(SYS_MMAP, [0, bytes, PROT_READ_WRITE, MAP_SHARED, file as usize, 0]) };
-    (place >= 0).then_some(place as usize)
+    usize::try_from(place).ok()
 }
 
 /// The same at the place of another such mapping, which goes away.
@@ -227,7 +231,7 @@ pub fn map(file: c_int, bytes: usize) -> Option<usize> {
 pub unsafe fn map_over(place: usize, file: c_int, bytes: usize) -> Option<usize> {
     // SAFETY: promised by the caller.
     let placed = unsafe { call(SYS_MMAP, [place, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, file as usize, 0]) };
-    (placed >= 0).then_some(placed as usize)
+    usize::try_from(placed).ok()
 }
 
 /// Changes what may be done with pages.
@@ -252,4 +256,108 @@ pub fn rename(from: &core::ffi::CStr, to: &core::ffi::CStr) -> bool {
 pub fn unlink(path: &core::ffi::CStr) {
     // SAFETY: the path ends with a zero.
     unsafe { call(SYS_UNLINK, [path.as_ptr() as usize, 0, 0, 0, 0, 0]) };
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ffi::{CStr, c_long, c_uint};
+
+    use super::*;
+
+    unsafe extern "C" {
+        fn memfd_create(name: *const c_char, flags: c_uint) -> c_int;
+        fn fcntl(file: c_int, command: c_int, ...) -> c_int;
+        fn lseek(file: c_int, to: c_long, whence: c_int) -> c_long;
+        fn setrlimit(which: c_int, limit: *const [u64; 2]) -> c_int;
+        fn fork() -> c_int;
+        fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+        fn _exit(status: c_int) -> !;
+    }
+
+    const MAY_BE_SEALED: c_uint = 2;
+
+    fn file() -> c_int {
+        let name: &CStr = c"room";
+        // SAFETY: the name ends with a zero.
+        unsafe { memfd_create(name.as_ptr(), 1 | MAY_BE_SEALED) }
+    }
+
+    fn length(file: c_int) -> i64 {
+        const END: c_int = 2;
+        // SAFETY: asks for a number.
+        unsafe { lseek(file, 0, END) }
+    }
+
+    /// Whether something holds in a child of this process, which may change what belongs to a process.
+    fn in_child(holds: impl Fn() -> bool) -> bool {
+        // SAFETY: the child makes system calls alone, and ends.
+        unsafe {
+            let child = fork();
+            if child == 0 {
+                _exit(c_int::from(!holds()));
+            }
+            let mut status = -1;
+            waitpid(child, &raw mut status, 0) == child && status == 0
+        }
+    }
+
+    #[test]
+    fn errors_are_told_as_the_c_library_does() {
+        set_errno(0);
+        // SAFETY: the kernel refuses all of them.
+        let results =
+            unsafe { (munmap(1, 1), mremap(1, 4096, 4096, 0, 0) as isize, mmap(0, 0, 3, 0x22, -1, 0) as isize) };
+        assert_eq!((results, errno()), ((-1, -1, -1), 22));
+    }
+
+    #[test]
+    fn room_is_written_where_it_cannot_be_taken() {
+        let file = file();
+        assert!(write_zeros(file, 0, 5000));
+        assert_eq!(length(file), 5000);
+        assert!(write_zeros(file, 4096, 12_288));
+        assert_eq!(length(file), 12_288);
+        close(file);
+        assert!(!write_zeros(file, 0, 10));
+    }
+
+    #[test]
+    fn room_is_refused_where_the_length_cannot_be_set() {
+        const ADD_SEALS: c_int = 1033;
+        const NO_SHORTER: c_int = 2;
+        let file = file();
+        assert!(take_room(file, 0, 8192));
+        // SAFETY: a file of our own.
+        assert_eq!(unsafe { fcntl(file, ADD_SEALS, NO_SHORTER) }, 0);
+        assert!(!take_room(file, 0, 4096) && take_room(file, 0, 12_288));
+        assert_eq!(length(file), 12_288);
+        close(file);
+    }
+
+    #[test]
+    fn room_is_taken_up_to_the_limit_of_the_process() {
+        let file = file();
+        let within = |limit: u64| {
+            // SAFETY: a limit of the child alone.
+            let is_set = unsafe { setrlimit(RLIMIT_FSIZE as c_int, &[limit; 2]) } == 0;
+            is_set && take_room(file, 0, 8192)
+        };
+        assert!(in_child(|| within(8192)));
+        assert!(in_child(|| !within(8191)));
+        close(file);
+    }
+
+    #[test]
+    fn memory_that_there_is_not_is_none() {
+        const ADDRESS_SPACE: c_int = 9;
+        let file = file();
+        assert!(take_room(file, 0, 4096));
+        assert!(in_child(|| page_wiped_on_fork().is_some() && map(file, 4096).is_some()));
+        assert!(in_child(|| {
+            // SAFETY: a limit of the child alone.
+            unsafe { setrlimit(ADDRESS_SPACE, &[4096; 2]) };
+            page_wiped_on_fork().is_none() && map(file, 4096).is_none()
+        }));
+        close(file);
+    }
 }

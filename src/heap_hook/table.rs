@@ -85,6 +85,13 @@ impl Table {
         unsafe { &*((self.begin + STACKS_AT) as *const [Stack; STACKS]) }
     }
 
+    /// How many frames a stack has.
+    #[cfg(test)]
+    pub fn depth(&self, stack: u32) -> Option<usize> {
+        let place = self.stacks().get(stack as usize)?.place.load(Ordering::Relaxed);
+        crate::wire::placed(place).map(|(_, frames, _)| frames)
+    }
+
     fn pool(&self) -> &[AtomicU64; POOL] {
         // SAFETY: as above.
         unsafe { &*((self.begin + POOL_AT) as *const [AtomicU64; POOL]) }
@@ -212,13 +219,14 @@ pub fn count(counter: &AtomicU64) {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::collections::{HashMap, HashSet};
 
     use super::*;
     use crate::wire::{TABLE_BYTES, placed};
 
-    fn table() -> Table {
+    /// A table in memory that is never freed.
+    pub fn table() -> Table {
         let words: Vec<u64> = vec![0; TABLE_BYTES / 8 + 512];
         let begin = (words.leak().as_ptr() as usize + 4095) & !4095;
         // SAFETY: the words are zeros, never freed, and enough beyond the next border of a page.

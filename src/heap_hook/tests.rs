@@ -25,18 +25,18 @@ pub fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Recording, until it is dropped.
-struct Attached {
-    table: Table,
+pub struct Attached {
+    pub table: Table,
     _alone: MutexGuard<'static, ()>,
 }
 
-fn table_file() -> c_int {
+pub fn table_file() -> c_int {
     // SAFETY: the name ends with a zero.
     unsafe { memfd_create(c"table".as_ptr(), 1) }
 }
 
 impl Attached {
-    fn begin(interval: u64) -> Self {
+    pub fn begin(interval: u64) -> Self {
         let alone = alone();
         let file = table_file();
         assert!(!state::attach(file, 0), "no interval");
@@ -114,7 +114,7 @@ fn record(size: u64) -> Record {
     Record { size, facts: Facts { stack: 0, level: 0, kind: Kind::Mapping } }
 }
 
-fn pages(count: usize) -> usize {
+pub fn pages(count: usize) -> usize {
     // SAFETY: new memory at an address of the kernel's choice.
     unsafe { sys::mmap(0, count * 4096, 3, 0x22, -1, 0) }
 }

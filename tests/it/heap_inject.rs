@@ -492,3 +492,15 @@ fn answer(client: &mut TcpStream, question: &str) -> String {
     let first = line(client);
     if first.starts_with('$') { format!("${}", line(client)) } else { first }
 }
+
+#[test]
+fn registers_of_a_borrowed_thread_hold_what_they_held() {
+    let _machine = part_of_machine();
+    let workshop = Workshop::new();
+    let mut target = Target::start(&mut Command::new(workshop.compile("registers.c", &[])));
+    assert_eq!(target.line(), "ready");
+    for _ in 0..20 {
+        target.inject(4096).detach().unwrap();
+    }
+    assert_eq!(target.end(), "ok");
+}

@@ -121,6 +121,17 @@ fn pause_ends_with_its_signal_after_killed_injectors() {
     assert_eq!(target.line(), "result -1 errno 4 signals 1");
 }
 
+#[test]
+fn registers_hold_what_they_held_after_killed_injectors() {
+    let _machine = part_of_machine();
+    let workshop = Workshop::new();
+    let mut target = Target::start(&mut Command::new(workshop.compile("registers.c", &[])));
+    assert_eq!(target.line(), "ready");
+    ends(&mut target, Signal::KILL, 24);
+    inject(&target).detach().unwrap();
+    assert_eq!(target.end(), "ok");
+}
+
 /// A thread that was left on its way reads its visit until it is back: who comes next may not write another one over it.
 #[test]
 fn a_watch_that_comes_at_once_waits_for_a_thread_that_was_left_on_its_way() {

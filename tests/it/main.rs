@@ -66,6 +66,7 @@ mod left_behind;
 mod made_up_curves;
 mod nobody;
 mod orchestrator;
+mod own_connections;
 mod presets;
 mod reports;
 mod run_dir;

@@ -29,7 +29,7 @@ cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 5
                             --class NAME --seed N prints one curve
 cargo xtask corpus DIR      judge the labelled curves of DIR/MANIFEST.json: forbidden verdicts, growth missed, coverage
 cargo xtask fuzz            feed damaged inputs to everything that reads untrusted bytes: --minutes N of each target [1],
-                            --target recording|scenario|template|judge|metrics|image|maps, --seed N
+                            --target recording|scenario|template|judge|metrics|image|maps|tables, --seed N
 cargo xtask torture         attack tidewatch and what it watches; fails unless everything holds: --minutes N [20], --seed N,
                             --only inject-kill|inject-hup|inject-stop|signals|..,
                             --times N of each attack, --case N

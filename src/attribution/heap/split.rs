@@ -7,7 +7,7 @@ use crate::attribution::census::increments;
 use crate::attribution::findings::ScenarioFinding;
 use crate::attribution::owners::{Claim, Part, Standing, claimed};
 use crate::growth::{Estimate, Growth, Verdict};
-use crate::sample::{Border, Detail, HeapKind, Mappings, Mark, Metric, Plan, Record};
+use crate::sample::{AllocatorFigures, Border, Detail, HeapKind, Mappings, Mark, Metric, Plan, Record};
 use crate::units::show_bytes;
 
 /// From this share of the growth on, the verdict on the whole says something about a part that has none of its own.
@@ -20,43 +20,60 @@ pub fn account(finding: &HeapFinding, records: &[Record]) -> Option<Account> {
     let whole = finding.private_growth.filter(|grew| *grew > 0.0)?;
     let mappings = mappings(records);
     let risen = |of: fn(&Mappings) -> u64| mappings.map(|(first, last)| of(&last) as f64 - of(&first) as f64);
-    let estimate = finding.live.growth();
-    let live = estimate.min(whole);
+    let live = finding.live.growth();
+    let own: f64 = of_kind(finding, HeapKind::Mapping).map(|owner| owner.growth.value.max(0.0)).sum();
+    let retainable = match finding.has_new_processes() {
+        true => 0.0,
+        false => retainable(finding, live).or(risen(|m| m.heap + m.anonymous)).unwrap_or(f64::INFINITY),
+    };
+    let stacks = risen(|m| m.stack).unwrap_or(0.0);
+    Some(divide(whole, &Rises { live, stacks, own, anonymous: risen(|m| m.anonymous), retainable }))
+}
+
+/// What the parts of a growth are worked out from, in bytes.
+struct Rises {
+    /// Live blocks, as sampling estimates them.
+    live: f64,
+    /// Thread stacks.
+    stacks: f64,
+    /// Mappings that the program made itself, as sampling estimates them.
+    own: f64,
+    /// Anonymous mappings, where they were looked at.
+    anonymous: Option<f64>,
+    /// The most that the allocator can have retained.
+    retainable: f64,
+}
+
+/// The parts of a growth, each no more than the ones before it leave.
+fn divide(whole: f64, rises: &Rises) -> Account {
+    let live = rises.live.min(whole);
     let mut left = whole - live;
     let mut take = |wanted: f64| {
         let taken = wanted.clamp(0.0, left);
         left -= taken;
-        taken
+        (taken, left)
     };
-    let stacks = take(risen(|m| m.stack).unwrap_or(0.0));
-    let own: f64 = of_kind(finding, HeapKind::Mapping).map(|owner| owner.growth.value.max(0.0)).sum();
-    let mapped = take(own.min(risen(|m| m.anonymous).unwrap_or(own)));
-    let claimed = match finding.has_new_processes() {
-        true => 0.0,
-        false => retainable(finding, estimate).or(risen(|m| m.heap + m.anonymous)).unwrap_or(f64::INFINITY),
-    };
-    let unexplained = whole - live - stacks - mapped;
+    let (stacks, _) = take(rises.stacks);
+    let (mappings, unexplained) = take(rises.own.min(rises.anonymous.unwrap_or(rises.own)));
     // What the allocator says may be seconds old. Where it bears most of it out, the rest is its own by exclusion.
-    let retained = take(if claimed >= MOST_OF_IT * unexplained { unexplained } else { claimed });
+    let is_borne_out = rises.retainable >= MOST_OF_IT * unexplained;
+    let (retained, rest) = take(if is_borne_out { unexplained } else { rises.retainable });
     let share = |part: f64, of: f64| if of > 0.0 { part / of } else { 1.0 };
-    Some(Account {
-        live,
-        live_scale: share(live, estimate),
-        stacks,
-        mappings: mapped,
-        mappings_scale: share(mapped, own),
-        retained,
-        rest: left,
-    })
+    let (live_scale, mappings_scale) = (share(live, rises.live), share(mappings, rises.own));
+    Account { live, live_scale, stacks, mappings, mappings_scale, retained, rest }
 }
 
 /// How much the allocator can have retained, by what it says of itself: what is free in its arenas, or what these grew by
 /// beyond the live blocks. It speaks at most once a second, so that the greater of both stands.
 fn retainable(finding: &HeapFinding, live: f64) -> Option<f64> {
     let (before, after) = finding.allocator?;
-    let rise = |of: fn(&crate::sample::AllocatorFigures) -> u64| of(&after) as f64 - of(&before) as f64;
+    Some(can_retain(&before, &after, live))
+}
+
+fn can_retain(before: &AllocatorFigures, after: &AllocatorFigures, live: f64) -> f64 {
+    let rise = |of: fn(&AllocatorFigures) -> u64| of(after) as f64 - of(before) as f64;
     let free = rise(|figures| figures.free_bytes);
-    Some(free.max(rise(|figures| figures.arena_bytes) + rise(|figures| figures.mapped_bytes) - live))
+    free.max(rise(|figures| figures.arena_bytes) + rise(|figures| figures.mapped_bytes) - live)
 }
 
 /// The first and the last closer look at the mappings, what is closed after the last cycle left out.
@@ -293,4 +310,68 @@ fn percent(share: f64) -> String {
 
 fn samples(count: u64) -> String {
     if count == 1 { "1 sample".into() } else { format!("{count} samples") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNTOLD: f64 = f64::INFINITY;
+
+    #[test]
+    fn a_growth_is_divided_in_order_and_by_exclusion() {
+        // live, stacks, mappings and what bounds them, what the allocator can have retained; then the parts.
+        for (live, stacks, own, anonymous, retainable, expected) in [
+            (30.0, 10.0, 20.0, Some(90.0), 50.0, [30.0, 10.0, 20.0, 40.0, 0.0]),
+            // The allocator bears out half of what is left: all of it is its own. Less than half, and the rest is nobody's.
+            (30.0, 10.0, 20.0, Some(90.0), 20.0, [30.0, 10.0, 20.0, 40.0, 0.0]),
+            (30.0, 10.0, 20.0, Some(90.0), 19.0, [30.0, 10.0, 20.0, 19.0, 21.0]),
+            (30.0, 10.0, 20.0, Some(90.0), 0.0, [30.0, 10.0, 20.0, 0.0, 40.0]),
+            (30.0, 10.0, 20.0, Some(90.0), -5.0, [30.0, 10.0, 20.0, 0.0, 40.0]),
+            (0.0, 0.0, 0.0, None, UNTOLD, [0.0, 0.0, 0.0, 100.0, 0.0]),
+            // Mappings grew by no more than anonymous memory did.
+            (30.0, 10.0, 20.0, Some(5.0), 0.0, [30.0, 10.0, 5.0, 0.0, 55.0]),
+            (30.0, 10.0, 20.0, Some(-5.0), 0.0, [30.0, 10.0, 0.0, 0.0, 60.0]),
+            (30.0, 10.0, 20.0, None, 0.0, [30.0, 10.0, 20.0, 0.0, 40.0]),
+            // No part takes more than there is.
+            (150.0, 10.0, 20.0, None, 50.0, [100.0, 0.0, 0.0, 0.0, 0.0]),
+            (30.0, 90.0, 20.0, None, 50.0, [30.0, 70.0, 0.0, 0.0, 0.0]),
+            (30.0, 10.0, 90.0, None, 50.0, [30.0, 10.0, 60.0, 0.0, 0.0]),
+            (30.0, -10.0, 20.0, None, 0.0, [30.0, 0.0, 20.0, 0.0, 50.0]),
+            // Blocks that were freed leave room for others.
+            (-40.0, 10.0, 0.0, None, 130.0, [-40.0, 10.0, 0.0, 130.0, 0.0]),
+        ] {
+            let account = divide(100.0, &Rises { live, stacks, own, anonymous, retainable });
+            let parts = [account.live, account.stacks, account.mappings, account.retained, account.rest];
+            assert_eq!(parts, expected, "{live} {stacks} {own} {anonymous:?} {retainable}");
+            assert!((parts.iter().sum::<f64>() - 100.0).abs() < 1e-9);
+        }
+        let scales = |live, own| {
+            let account = divide(100.0, &Rises { live, stacks: 0.0, own, anonymous: Some(10.0), retainable: 0.0 });
+            (account.live_scale, account.mappings_scale)
+        };
+        assert_eq!([scales(200.0, 0.0), scales(50.0, 40.0), scales(-5.0, 0.0)], [(0.5, 1.0), (1.0, 0.25), (1.0, 1.0)]);
+    }
+
+    #[test]
+    fn the_allocator_retains_what_is_free_or_what_it_took_beyond_live_blocks() {
+        let figures = |arena_bytes, mapped_bytes, free_bytes| AllocatorFigures {
+            arena_bytes,
+            mapped_bytes,
+            free_bytes,
+            ..AllocatorFigures::default()
+        };
+        let before = figures(1000, 200, 100);
+        for (after, live, expected) in [
+            (figures(1000, 200, 150), 0.0, 50.0),
+            (figures(1400, 200, 100), 100.0, 300.0),
+            (figures(1000, 700, 100), 100.0, 400.0),
+            (figures(1400, 100, 150), 100.0, 200.0),
+            (figures(1100, 200, 150), 90.0, 50.0),
+            (figures(900, 200, 50), 0.0, -50.0),
+            (figures(900, 200, 50), -200.0, 100.0),
+        ] {
+            assert_eq!(can_retain(&before, &after, live), expected, "{after:?} {live}");
+        }
+    }
 }

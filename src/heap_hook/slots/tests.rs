@@ -18,8 +18,8 @@ fn stubs_are_kept_until_their_slot_is_resolved() {
 }
 
 const PAGE: usize = 4096;
-/// Where the parts of the module lie, from its begin: a page of tables, one of code, one of data, one of data that was made
-/// read-only.
+/// Where the parts of the module lie, from its begin: a page of tables, one of code, one of data, two of data that were made
+/// read-only. No memory follows.
 const DYNAMIC: usize = 0x100;
 const SYMBOLS: usize = 0x300;
 const STRINGS: usize = 0x400;
@@ -28,6 +28,7 @@ const LAZY: usize = 0x800;
 const CODE: usize = PAGE;
 const DATA: usize = 2 * PAGE;
 const READ_ONLY: usize = 3 * PAGE;
+const END: usize = 5 * PAGE;
 
 const MALLOC: usize = 0x1111_0000;
 const FREE: usize = 0x2222_0000;
@@ -45,7 +46,8 @@ struct Made {
 impl Made {
     fn new(rela: &[[usize; 3]], lazy: &[[usize; 3]]) -> Self {
         // SAFETY: new memory at an address of the kernel's choice.
-        let base = unsafe { sys::mmap(0, 4 * PAGE, 3, 0x22, -1, 0) };
+        let base = unsafe { sys::mmap(0, END + PAGE, 3, 0x22, -1, 0) };
+        assert!(sys::protect(base + END, PAGE, 0));
         let part = |kind, flags, address, bytes| Header {
             kind,
             flags,
@@ -59,7 +61,7 @@ impl Made {
         let headers = vec![
             part(PT_LOAD, 4, 0, PAGE),
             part(PT_LOAD, 5, CODE, PAGE),
-            part(PT_LOAD, 6, DATA, 2 * PAGE),
+            part(PT_LOAD, 6, DATA, END - DATA),
             part(PT_DYNAMIC, 6, DYNAMIC, 9 * 16),
         ];
         let made = Self { base, headers };
@@ -100,6 +102,17 @@ impl Made {
         unsafe { ((self.base + at) as *const usize).read_unaligned() }
     }
 
+    /// Says where a table lies, and how long it is.
+    fn put_table(&self, table: Table, begin: usize, bytes: usize) {
+        let (begin_at, bytes_at) = match table {
+            Table::Lazy => (5, 0),
+            Table::Rela => (3, 4),
+        };
+        self.put(DYNAMIC + begin_at * 16 + 8, begin);
+        self.put(DYNAMIC + bytes_at * 16 + 8, bytes);
+        self.put(DYNAMIC + 6 * 16 + 8, 0);
+    }
+
     fn change(&self, order: &Order, way: Way) -> u64 {
         let info = Info {
             base: self.base,
@@ -124,7 +137,7 @@ impl Made {
             owner_pid: 0,
             owner_start: 0,
             with_stubs,
-            ranges_used: 2,
+            ranges_used: 3,
             ranges: [none; crate::order::RANGES],
         });
         (order.real[0], order.real[1]) = (MALLOC as u64, FREE as u64);
@@ -133,10 +146,17 @@ impl Made {
             end: (self.base + begin + bytes) as u64,
             is_writable,
         };
-        order.ranges[0] = range(DATA, 0x800, 1);
-        order.ranges[1] = range(READ_ONLY, PAGE, 0);
+        order.ranges[0] = range(CODE + 0x800, 8, 1);
+        order.ranges[1] = range(DATA, 0x800, 1);
+        order.ranges[2] = range(READ_ONLY, END - READ_ONLY, 0);
         order
     }
+}
+
+#[derive(Clone, Copy)]
+enum Table {
+    Lazy,
+    Rela,
 }
 
 const COPY: usize = 5;
@@ -180,6 +200,7 @@ fn check(with_stubs: bool) {
         slot(DATA + 0x800, GLOBAL, MALLOC, MALLOC),
         slot(READ_ONLY, GLOBAL, MALLOC, malloc),
         slot(READ_ONLY + 0x10, GLOBAL, FREE, free),
+        slot(END - 8, GLOBAL, FREE, free),
         with(slot(DATA + 0x50, GLOBAL, usize::MAX, usize::MAX), 1, 0),
     ];
     let stub = if with_stubs { malloc } else { usize::MAX };
@@ -200,15 +221,21 @@ fn check(with_stubs: bool) {
     };
     let all: Vec<&Slot> = rela.iter().chain(&lazy).collect();
     all.iter().for_each(|slot| made.put(slot.at, address(slot.held)));
-    assert!(sys::protect(made.base + READ_ONLY, PAGE, sys::PROT_READ));
+    // What follows the relocations is none.
+    let beyond = slot(DATA + 0x98, GLOBAL, MALLOC, MALLOC);
+    made.put(beyond.at, MALLOC);
+    let words = relocations(std::slice::from_ref(&beyond));
+    words[0].iter().enumerate().for_each(|(at, word)| made.put(RELA + rela.len() * 24 + at * 8, *word));
+    assert!(sys::protect(made.base + READ_ONLY, END - READ_ONLY, sys::PROT_READ));
     let order = made.order(u64::from(with_stubs));
     let expected = all.iter().filter(|slot| slot.held != slot.led).count() as u64;
     let held = |expected: fn(&Slot) -> usize, when: &str| {
+        assert_eq!(made.get(beyond.at), MALLOC, "{when}");
         for slot in &all {
             assert_eq!(made.get(slot.at), address(expected(slot)), "{:x} {when}", slot.at);
         }
         let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
-        let begin = format!("{:x}-", made.base + READ_ONLY);
+        let begin = format!("{:x}-{:x} ", made.base + READ_ONLY, made.base + END);
         let line = maps.lines().find(|line| line.starts_with(&begin)).expect("the read-only page");
         assert!(line.contains(" r--"), "{line}");
     };
@@ -228,6 +255,60 @@ fn only_slots_that_hold_the_real_function_or_its_stub_are_led_here() {
         check(with_stubs);
     }
     forget();
+}
+
+#[test]
+fn tables_of_relocations_lie_inside_of_their_module() {
+    let _alone = crate::tests::alone();
+    forget();
+    let relocation = [DATA + 8, GLOBAL, 0];
+    for table in [Table::Rela, Table::Lazy] {
+        for (begin, bytes, expected) in [
+            (END - 24, 24, 1),
+            (END - 24, 23, 0),
+            (END - 24, 47, 0),
+            (END - 24, 48, 0),
+            (END, 24, 0),
+            (2 * END, 24, 0),
+            (0x7f00_0000_0000, 24, 0),
+            (END - 24, usize::MAX, 0),
+        ] {
+            let made = Made::new(&[], &[]);
+            relocation.iter().enumerate().for_each(|(at, word)| made.put(END - 24 + at * 8, *word));
+            made.put(DATA + 8, MALLOC);
+            made.put_table(table, begin, bytes);
+            assert_eq!(made.change(&made.order(0), Way::Here), expected, "{bytes} bytes at {begin:x}");
+        }
+    }
+}
+
+#[test]
+fn a_dynamic_section_ends_where_its_header_says() {
+    let _alone = crate::tests::alone();
+    let mut made = Made::new(&[[0; 3], [DATA + 8, GLOBAL, 0]], &[]);
+    made.put(DATA + 8, MALLOC);
+    // No entry ends it; the next one would lead the symbols elsewhere.
+    made.put(DYNAMIC + 7 * 16, 6);
+    made.put(DYNAMIC + 7 * 16 + 8, 0x7fff_ffff_0000);
+    made.headers[3].bytes = 7 * 16;
+    assert_eq!(made.change(&made.order(0), Way::Here), 1);
+    forget();
+}
+
+#[test]
+fn an_address_belongs_to_one_segment() {
+    let made = Made::new(&[], &[]);
+    let info = Info {
+        base: made.base,
+        name: core::ptr::null(),
+        headers: made.headers.as_ptr(),
+        header_count: made.headers.len() as u16,
+    };
+    // SAFETY: a module as the loader describes it.
+    let module = unsafe { Module::of(&info) }.expect("a whole module");
+    let flags = |at: usize| module.segment(made.base.wrapping_add(at)).map(|segment| segment.flags);
+    let expected = [None, Some(4), Some(4), Some(5), Some(5), Some(6), Some(6), None];
+    assert_eq!([usize::MAX, 0, CODE - 1, CODE, DATA - 1, DATA, END - 1, END].map(flags), expected);
 }
 
 #[test]
@@ -252,14 +333,9 @@ fn a_module_without_its_tables_is_left_alone() {
 fn an_address_is_in_a_range_from_its_begin_to_before_its_end() {
     let made = Made::new(&[], &[]);
     let order = made.order(0);
-    for (at, expected) in [
-        (DATA - 1, false),
-        (DATA, true),
-        (DATA + 0x7ff, true),
-        (DATA + 0x800, false),
-        (READ_ONLY, true),
-        (READ_ONLY + PAGE, false),
-    ] {
+    for (at, expected) in
+        [(DATA - 1, false), (DATA, true), (DATA + 0x7ff, true), (DATA + 0x800, false), (READ_ONLY, true), (END, false)]
+    {
         assert_eq!(order.range(made.base + at).is_some(), expected, "{at:x}");
     }
     assert!(order.range(0).is_none());

@@ -26,7 +26,7 @@ pub fn prepare() -> bool {
 }
 
 /// The registers of a function that waits for a call to return.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registers {
     /// Where it goes on.
     pub pc: usize,
@@ -98,6 +98,7 @@ pub unsafe fn walk(sp: usize, bp: usize) -> Walk {
     }
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Step {
     To(Registers),
     Interrupted(Registers),
@@ -117,10 +118,15 @@ fn step(stack: &mut Stack, at: &Registers, back: usize) -> Step {
         cache::keep(pc, rule);
         return simple(stack, at, rule);
     }
+    by_tables(stack, at, &rule)
+}
+
+/// The step of a rule that is not simple.
+fn by_tables(stack: &mut Stack, at: &Registers, rule: &Rule) -> Step {
     if matches!(rule.pc, Saved::Undefined) {
         return Step::Outermost;
     }
-    match general(stack, at, &rule) {
+    match general(stack, at, rule) {
         Some(next) if rule.is_signal => Step::Interrupted(next),
         Some(next) => Step::To(next),
         None => Step::Lost,

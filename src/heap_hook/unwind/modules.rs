@@ -78,6 +78,12 @@ impl Module {
         Self::new(start, end, start)
     }
 
+    /// A module without a header.
+    #[cfg(test)]
+    pub fn without_tables(start: usize, end: usize) -> Self {
+        Self::new(start, end, 0)
+    }
+
     /// A cursor at an address of this module.
     pub fn cursor(&self, at: usize) -> Option<Cursor> {
         let (begin, end) = self.tables;

@@ -41,7 +41,6 @@ impl Stack {
     pub fn around(sp: usize) -> Self {
         let first = FIRST_END.load(Ordering::Relaxed);
         let thread = thread_pointer();
-        let page = sp & !(PAGE - 1);
         let end = if sp < first && first - sp < FIRST_ROOM {
             first
         } else if sp < thread {
@@ -50,7 +49,7 @@ impl Stack {
             usize::MAX
         };
         // Nothing is shown to be readable yet.
-        Self { begin: sp, end: end.min(sp.saturating_add(ROOM)), readable: page, readable_end: page }
+        Self { begin: sp, end: end.min(sp.saturating_add(ROOM)), readable: 0, readable_end: 0 }
     }
 
     /// The word at an address.
@@ -123,6 +122,23 @@ mod tests {
         let mut word = |address: usize| stack.read(address);
         assert_eq!(word(begin + PAGE - 8), Some(0), "the last word of a page");
         assert_eq!(word(begin + 4), None, "between two words");
+    }
+
+    #[test]
+    fn pages_that_were_shown_to_be_readable_follow_each_other() {
+        let begin = pages(&[true, true, true, true]);
+        let mut stack = Stack { begin, end: begin + 4 * PAGE, readable: 0, readable_end: 0 };
+        let mut shown = |at: usize| {
+            stack.read(begin + at);
+            (stack.readable - begin, stack.readable_end - begin)
+        };
+        assert_eq!(shown(PAGE + 0xff8), (PAGE, 2 * PAGE));
+        assert_eq!(shown(2 * PAGE), (PAGE, 3 * PAGE), "the next page is added");
+        for at in [PAGE, PAGE + 8, 3 * PAGE - 8] {
+            assert_eq!(shown(at), (PAGE, 3 * PAGE), "{at:x} is known");
+        }
+        assert_eq!(shown(PAGE - 8), (0, PAGE));
+        assert_eq!(shown(3 * PAGE + 0x10), (3 * PAGE, 4 * PAGE));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod damaged;
 mod programs;
+mod steps;
 
 use std::arch::naked_asm;
 use std::ffi::{c_int, c_void};

@@ -21,11 +21,12 @@ pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    received: u64,
 }
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self { bytes: vec![0; FIRST_SIZE], start: 0, end: 0 }
+        Self { bytes: vec![0; FIRST_SIZE], start: 0, end: 0, received: 0 }
     }
 }
 
@@ -33,6 +34,11 @@ impl Buffer {
     /// What is there.
     pub fn unread(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
+    }
+
+    /// How many bytes came since the connection was made.
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
     /// Marks the first `count` bytes as used.
@@ -60,6 +66,7 @@ impl Buffer {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             count => {
                 self.end += count;
+                self.received += count as u64;
                 Ok(())
             }
         }

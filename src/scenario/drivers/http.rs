@@ -226,8 +226,10 @@ async fn exchange(
         && prepared.step.connection == Connection::KeepAlive
     {
         let mut line = idle.swap_remove(at);
+        let received = line.buffer.received();
         match ask(&mut line, request, prepared.asked).await {
-            Err(error) if is_stale(&error) && line.buffer.unread().is_empty() => {}
+            // A target that has sent anything, an interim answer included, has read the request.
+            Err(error) if is_stale(&error) && line.buffer.received() == received => {}
             answer => return finish(idle, kept, prepared, line, answer).await,
         }
     }
@@ -307,3 +309,6 @@ fn capture(step: &HttpStep, kept: &Kept) -> Result<BTreeMap<String, String>, Tro
     };
     step.capture.iter().map(take).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,37 +203,14 @@ impl Tries<'_> {
         }
         let at = stopped.at();
         self.places.safe(self.target, maps, at)?;
-        let stack = maps.iter().find(|mapping| mapping.holds(at.rsp) && &mapping.rights == b"rw-p");
-        let stack = stack.ok_or(Obstacle::Stack)?;
-        // The stack of a thread that the C library made ends with what it knows of the thread. Others may be small.
-        let is_known = stack.path == "[stack]" || stack.holds(at.fs_base);
-        if !is_known && self.begin.elapsed() < self.within / OWN_STACKS_FIRST {
-            return Err(Obstacle::SmallStack);
-        }
-        Ok(stack.begin)
+        let may_be_small = self.begin.elapsed() >= self.within / OWN_STACKS_FIRST;
+        floor_of_stack(maps, at.rsp, at.fs_base, may_be_small)
     }
 
-    /// Threads to be tried: those that wait at a safe place; where there are none, and in every fourth round, any that do not still wait
-    /// where they could not be borrowed.
     fn candidates(&self, round: usize, most: usize) -> Vec<u32> {
         let mut threads = self.target.threads();
-        if threads.is_empty() {
-            return threads;
-        }
-        let first = round % threads.len();
-        threads.rotate_left(first);
         threads.retain(|thread| !self.is_unchanged(*thread));
-        // Those that did not stop in time come again when there is nobody else.
-        threads.sort_by_key(|thread| self.stuck.contains(thread));
-        if round % 4 != 3 {
-            let waits = |thread: &u32| self.waits(*thread);
-            let waiting: Vec<u32> = threads.iter().copied().filter(waits).take(most).collect();
-            if !waiting.is_empty() {
-                return waiting;
-            }
-        }
-        threads.truncate(most);
-        threads
+        choose(threads, round, most, |thread| self.stuck.contains(&thread), |thread| self.waits(thread))
     }
 
     fn is_unchanged(&self, thread: u32) -> bool {
@@ -250,11 +227,178 @@ impl Tries<'_> {
 
     /// Whether a thread waits at a safe place, seen from outside.
     fn waits(&self, thread: u32) -> bool {
-        let line = self.place_of(thread).unwrap_or_default();
-        // The number of the call, six values, the stack pointer and the program counter.
+        let call = self.place_of(thread).as_deref().and_then(Call::parse);
+        call.is_some_and(|call| self.places.is_waiting(call.number, call.values, call.pc))
+    }
+}
+
+/// Threads to be tried of those that may be: those that wait at a safe place; where there are none, and in every fourth round, any. Those
+/// that are stuck come when there is nobody else. Each round begins with another thread.
+fn choose(
+    mut threads: Vec<u32>,
+    round: usize,
+    most: usize,
+    is_stuck: impl Fn(u32) -> bool,
+    waits: impl Fn(u32) -> bool,
+) -> Vec<u32> {
+    if threads.is_empty() {
+        return threads;
+    }
+    let first = round % threads.len();
+    threads.rotate_left(first);
+    threads.sort_by_key(|thread| is_stuck(*thread));
+    if round % 4 != 3 {
+        let waiting: Vec<u32> = threads.iter().copied().filter(|thread| waits(*thread)).take(most).collect();
+        if !waiting.is_empty() {
+            return waiting;
+        }
+    }
+    threads.truncate(most);
+    threads
+}
+
+/// The lowest address of the stack that holds a stack pointer. The stack of a thread that the C library made ends with what it knows of the
+/// thread (`fs_base`). Others may be small.
+fn floor_of_stack(maps: &[Mapping], sp: u64, fs_base: u64, may_be_small: bool) -> Result<u64, Obstacle> {
+    let stack = maps.iter().find(|mapping| mapping.holds(sp) && &mapping.rights == b"rw-p");
+    let stack = stack.ok_or(Obstacle::Stack)?;
+    let is_known = stack.path == "[stack]" || stack.holds(fs_base);
+    if is_known || may_be_small { Ok(stack.begin) } else { Err(Obstacle::SmallStack) }
+}
+
+/// The system call that a thread waits in, as `/proc/PID/task/TID/syscall` says.
+#[derive(Debug, PartialEq, Eq)]
+struct Call {
+    number: u64,
+    /// The first four of its values.
+    values: [u64; 4],
+    pc: u64,
+}
+
+impl Call {
+    /// The number of the call, six values, the stack pointer and the program counter.
+    fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [call, a, b, c, d, _, _, _, pc] = words.as_slice() else { return false };
-        let hex = |word: &&str| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0);
-        call.parse().is_ok_and(|call| self.places.is_waiting(call, [a, b, c, d].map(hex), hex(pc)))
+        let [number, a, b, c, d, _, _, _, pc] = words.as_slice() else { return None };
+        let hex = |word: &&str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+        let [Some(a), Some(b), Some(c), Some(d)] = [a, b, c, d].map(hex) else { return None };
+        Some(Self { number: number.parse().ok()?, values: [a, b, c, d], pc: hex(pc)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use super::*;
+
+    #[test]
+    fn threads_that_wait_come_first_and_those_that_are_stuck_last() {
+        let choose = |threads: &[u32], round, most, stuck: &[u32], waiting: &[u32]| {
+            let is_in = |list: &[u32], thread: u32| list.contains(&thread);
+            choose(threads.to_vec(), round, most, |thread| is_in(stuck, thread), |thread| is_in(waiting, thread))
+        };
+        let all = [1, 2, 3, 4, 5];
+        for (round, most, stuck, waiting, expected) in [
+            (0, 4, [].as_slice(), [2, 4].as_slice(), [2, 4].as_slice()),
+            (0, 1, &[], &[2, 4], &[2]),
+            (2, 1, &[], &[2, 4], &[4]),
+            (4, 4, &[2], &[2, 4], &[4, 2]),
+            // In every fourth round, and where nobody waits, it is anybody's turn.
+            (3, 4, &[], &[2, 4], &[4, 5, 1, 2]),
+            (7, 4, &[], &[2, 4], &[3, 4, 5, 1]),
+            (6, 2, &[], &[], &[2, 3]),
+            (0, 3, &[1, 2], &[], &[3, 4, 5]),
+            (0, 5, &[1, 2], &[], &[3, 4, 5, 1, 2]),
+        ] {
+            assert_eq!(choose(&all, round, most, stuck, waiting), expected, "round {round}, {most} at most");
+        }
+        assert!(choose(&[], 7, 4, &[], &[]).is_empty());
+    }
+
+    fn mapping(begin: u64, end: u64, rights: [u8; 4], path: &str) -> Mapping {
+        Mapping { begin, end, rights, offset: 0, inode: 0, path: path.to_owned() }
+    }
+
+    #[test]
+    fn a_stack_is_one_of_the_c_library_or_comes_later() {
+        let maps = [
+            mapping(0x1000, 0x2000, *b"r--p", ""),
+            mapping(0x3000, 0x4000, *b"rw-p", ""),
+            mapping(0x5000, 0x6000, *b"rw-s", ""),
+            mapping(0x7000, 0x8000, *b"rw-p", "[stack]"),
+        ];
+        for (sp, fs_base, may_be_small, expected) in [
+            (0x3800, 0x3f00, false, Ok(0x3000)),
+            (0x3800, 0x9000, false, Err(Obstacle::SmallStack)),
+            (0x3800, 0x9000, true, Ok(0x3000)),
+            (0x7800, 0x9000, false, Ok(0x7000)),
+            (0x1800, 0x1f00, true, Err(Obstacle::Stack)),
+            (0x5800, 0x5f00, true, Err(Obstacle::Stack)),
+            (0x4000, 0x4000, true, Err(Obstacle::Stack)),
+        ] {
+            assert_eq!(floor_of_stack(&maps, sp, fs_base, may_be_small), expected, "{sp:x} {fs_base:x}");
+        }
+    }
+
+    #[test]
+    fn the_call_of_a_thread_is_read() {
+        let line = "202 0x5581 0x109 0x0 0x7ffd 0x0 0xffff 0x7ffc10 0x7f0012ab\n";
+        assert_eq!(Call::parse(line), Some(Call { number: 202, values: [0x5581, 0x109, 0, 0x7ffd], pc: 0x7f00_12ab }));
+        for wrong in ["running\n", "", "-1 0x7ffc10 0x7f0012ab", "202 0x1 0x2 0x3 x 0x5 0x6 0x7 0x8"] {
+            assert_eq!(Call::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn threads_of_this_process_are_seen_waiting() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (id_to, id_from) = std::sync::mpsc::channel();
+        let (busy_to, busy) = std::sync::mpsc::channel();
+        // Both threads end with what this one holds, also where it fails.
+        let alive = std::sync::Arc::new(());
+        let is_alive = std::sync::Arc::downgrade(&alive);
+        let pid = std::process::id();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+                id_to.send(own).unwrap();
+                let _ = std::io::Read::read(&mut reader, &mut [0]);
+            });
+            scope.spawn(|| {
+                busy_to.send(rustix::thread::gettid().as_raw_nonzero().get() as u32).unwrap();
+                while is_alive.strong_count() > 0 {
+                    std::hint::spin_loop();
+                }
+            });
+            let thread = id_from.recv().unwrap();
+            let process = crate::sample::Process { pid, start: crate::probe::heap::inject::start_of(pid).unwrap() };
+            let target = Target::open(process).unwrap();
+            let places = Places::default();
+            let tries = |unsafe_at| Tries {
+                target: &target,
+                places: &places,
+                begin: Instant::now(),
+                within: Duration::from_secs(1),
+                stuck: BTreeSet::new(),
+                unsafe_at,
+                tried: 0,
+                obstacles: BTreeMap::new(),
+            };
+            let until = Instant::now() + Duration::from_secs(30);
+            while !tries(BTreeMap::new()).waits(thread) {
+                assert!(Instant::now() < until, "the thread reads from a pipe");
+                thread::yield_now();
+            }
+            assert!(!tries(BTreeMap::new()).waits(busy.recv().unwrap()), "it runs");
+            let place = tries(BTreeMap::new()).place_of(thread).unwrap();
+            let is_tried = |unsafe_at| tries(unsafe_at).candidates(3, usize::MAX).contains(&thread);
+            let since = |age: Duration| Instant::now().checked_sub(age).unwrap();
+            assert!(is_tried(BTreeMap::new()));
+            assert!(!is_tried(BTreeMap::from([(thread, (place.clone(), Instant::now()))])), "it waits there still");
+            assert!(is_tried(BTreeMap::from([(thread, (place, since(UNCHANGED)))])), "long enough ago");
+            assert!(is_tried(BTreeMap::from([(thread, ("elsewhere".to_owned(), Instant::now()))])));
+            drop((writer, alive));
+        });
     }
 }

@@ -185,8 +185,13 @@ struct State {
 
 impl State {
     fn of(extended: &[u8]) -> Self {
+        Self::laid_out(extended, part)
+    }
+
+    /// `part` says where the state of a feature lies, and how long it is.
+    fn laid_out(extended: &[u8], part: impl Fn(u32) -> Option<(usize, usize)>) -> Self {
         let mut features = number::<8>(extended, IN_USE) | OLD_FEATURES;
-        if features & PKRU != 0 && has_default_keys(extended) {
+        if has_default_keys(extended, &part) {
             // The keys of a thread that has asked for none come far behind everything else.
             features &= !PKRU;
         }
@@ -205,9 +210,8 @@ impl State {
     }
 }
 
-fn has_default_keys(extended: &[u8]) -> bool {
-    let at = part(PKRU.trailing_zeros()).map_or(0, |(offset, _)| offset);
-    at != 0 && number::<4>(extended, at) as u32 == PKRU_DEFAULT
+fn has_default_keys(extended: &[u8], part: impl Fn(u32) -> Option<(usize, usize)>) -> bool {
+    part(PKRU.trailing_zeros()).is_some_and(|(offset, _)| number::<4>(extended, offset) as u32 == PKRU_DEFAULT)
 }
 
 /// Where the state of a feature lies in the standard form, and how long it is: leaf 0xD of CPUID. Both processes run on this machine.
@@ -263,18 +267,65 @@ mod tests {
     }
 
     #[test]
+    fn registers_stand_in_the_order_of_the_kernel() {
+        let mut all = registers();
+        (all.r8, all.r9, all.r10, all.r11, all.r12, all.r13, all.r14, all.r15) = (1, 2, 3, 4, 5, 6, 7, 8);
+        (all.rdi, all.rsi, all.rbp, all.rbx, all.rdx, all.rax, all.rcx) = (9, 10, 11, 12, 13, 14, 15);
+        (all.rsp, all.rip, all.eflags) = (16, 17, 18);
+        (all.cs, all.gs, all.fs, all.ss) = (19, 20, 21, 22);
+        let frame = Frame::new(&all, 0xf0, STUBS).over(0x4440);
+        let words: Vec<u64> = (0..18).map(|index| number::<8>(&frame, CONTEXT + index * 8)).collect();
+        assert_eq!(words, (1..=18).collect::<Vec<u64>>());
+        let segments: Vec<u64> = (0..4).map(|index| number::<2>(&frame, SEGMENTS + index * 2)).collect();
+        assert_eq!(segments, [19, 20, 21, 22]);
+        assert_eq!((number::<8>(&frame, UC_FLAGS), number::<4>(&frame, UC_STACK_FLAGS)), (7, 7));
+        assert_eq!((number::<8>(&frame, STATE_AT), number::<8>(&frame, SIGMASK)), (0x4440, 0xf0));
+    }
+
+    /// Where the parts of a processor lie that has AVX, and keys of memory far behind.
+    fn made_up(feature: u32) -> Option<(usize, usize)> {
+        match feature {
+            2 => Some((576, 256)),
+            9 => Some((2688, 8)),
+            _ => None,
+        }
+    }
+
+    #[test]
     fn state_is_as_long_as_its_features() {
-        assert_eq!(State::of(&state(3)).bytes.len(), SHORTEST + 4);
-        if let Some((offset, length)) = part(2) {
-            assert_eq!(State::of(&state(7)).bytes.len(), offset + length + 4, "with AVX");
+        const AVX: u64 = 4;
+        let keys = |value: u32| {
+            let mut bytes = state(3 | PKRU);
+            put(&mut bytes, 2688, &value.to_le_bytes());
+            bytes
+        };
+        for (extended, features, length) in [
+            (state(0), 3, SHORTEST),
+            (state(1), 3, SHORTEST),
+            (state(3), 3, SHORTEST),
+            (state(3 | AVX), 3 | AVX, 832),
+            // Of a feature that nobody knows nothing is kept.
+            (state(3 | 1 << 5), 3 | 1 << 5, SHORTEST),
+            (keys(PKRU_DEFAULT), 3, SHORTEST),
+            (keys(PKRU_DEFAULT + 1), 3 | PKRU, 2696),
+            (Vec::new(), 3, SHORTEST),
+        ] {
+            let bytes = State::laid_out(&extended, made_up).bytes;
+            assert_eq!(bytes.len(), length + 4);
+            let software = |at: usize| number::<8>(&bytes, SOFTWARE + at);
+            assert_eq!(software(0), u64::from(MAGIC_1) + ((length as u64 + 4) << 32));
+            assert_eq!([number::<8>(&bytes, IN_USE), software(8), software(16)], [features, features, length as u64]);
+            assert_eq!(number::<4>(&bytes, length), u64::from(MAGIC_2));
+            let kept = extended.iter().zip(&bytes).take(SOFTWARE).all(|(before, after)| before == after);
+            assert!(kept && extended.get(600..length).is_none_or(|old| old == &bytes[600..length]));
         }
-        if let Some((offset, length)) = part(PKRU.trailing_zeros()) {
-            let mut keys = state(3 | PKRU);
-            put(&mut keys, offset, &PKRU_DEFAULT.to_le_bytes());
-            assert_eq!(State::of(&keys).bytes.len(), SHORTEST + 4, "default keys are not kept");
-            put(&mut keys, offset, &[1, 2, 3, 4]);
-            assert_eq!(State::of(&keys).bytes.len(), offset + length + 4, "keys of the program are");
-        }
+    }
+
+    #[test]
+    fn parts_are_those_of_this_processor() {
+        let has_avx = std::arch::is_x86_feature_detected!("avx");
+        assert_eq!(part(2), has_avx.then_some((576, 256)), "AVX lies at the same place everywhere");
+        assert_eq!(part(62), None);
     }
 
     #[test]
@@ -283,7 +334,10 @@ mod tests {
         let original = Original { registers: registers(), mask: 0, extended: &extended };
         for sp in [0x7f00_0000_1238, 0x7f00_0000_1240, 0x7f00_0000_1000] {
             let way = WayBack::below(sp, &original, STUBS, None).expect("room");
-            assert!(way.at + way.bytes.len() as u64 <= sp - RED_ZONE && way.at.is_multiple_of(64));
+            let end = way.at + way.bytes.len() as u64;
+            assert!(end <= sp - RED_ZONE && way.at.is_multiple_of(64));
+            assert!(sp - RED_ZONE - end < 64, "and no further below than that");
+            assert_eq!(way.scratch() + SCRATCH_BYTES, end);
         }
         assert_eq!(WayBack::below(100, &original, STUBS, None), None);
     }

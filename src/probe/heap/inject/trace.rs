@@ -575,9 +575,26 @@ mod tests {
         for result in [0, 5, -11, -515] {
             assert_eq!(shown(&again(&stopped(7, result), unused)), (0x1002, result, -1), "{result}");
         }
+        assert_eq!(shown(&again(&stopped(0, -512), unused)), (0x1000, 0, -1), "`read` has the number 0");
         assert_eq!(shown(&again(&stopped(-1, -512), unused)), (0x1002, -512, -1), "it computes");
         let restart = libc::SYS_restart_syscall;
         assert_eq!(shown(&again(&stopped(restart, -516), |at| (at == 0x1002).then_some(202))), (0x1000, 202, -1));
         assert_eq!(shown(&again(&stopped(restart, -516), |_| None)), (0x1002, -4, -1));
+    }
+
+    #[test]
+    fn a_wait_that_goes_on_is_named_by_the_code_before_it() {
+        let pid = std::process::id();
+        let start = super::super::start_of(pid).expect("this process");
+        let target = Target::open(crate::sample::Process { pid, start }).expect("its memory");
+        let read = |code: &[u8]| restarted(&target, code.as_ptr() as u64 + code.len() as u64);
+        assert_eq!(read(&[0x90, 0xb8, 230, 0, 0, 0, 0x0f, 0x05]), Some(230));
+        assert_eq!(read(&[0xb8, 1, 2, 3, 4, 0x0f, 0x05]), Some(0x0403_0201));
+        for wrong in
+            [[0x90, 230, 0, 0, 0, 0x0f, 0x05], [0xb8, 230, 0, 0, 0, 0x0f, 0x06], [0xb8, 230, 0, 0, 0, 0x0e, 0x05]]
+        {
+            assert_eq!(read(&wrong), None);
+        }
+        assert_eq!(restarted(&target, 6), None);
     }
 }

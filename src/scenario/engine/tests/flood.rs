@@ -163,6 +163,34 @@ async fn a_kept_connection_that_died_unseen_is_replaced_once() {
 }
 
 #[tokio::test]
+async fn a_request_is_not_sent_again_once_any_byte_of_an_answer_came() {
+    for begun in ["H", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n"] {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        let (port, _server) = plain_server(move |mut stream| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let mut request = [0; 1024];
+                // One answer; then the begin of another, and it closes.
+                for answer in ["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", begun] {
+                    let Ok(length @ 1..) = stream.read(&mut request).await else { return };
+                    let text = String::from_utf8_lossy(&request[..length]).into_owned();
+                    seen.lock().expect("requests").push(text.lines().next().unwrap_or_default().to_owned());
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+            }
+        })
+        .await;
+        let work = Scenario { max_errors: 1.0, ..scenario(flood(http("GET", "/{{ op }}"))) };
+        let (_, tally) = run_alone(&work, port).await;
+        assert!(tally.tried() > tally.counted && tally.counted > 0, "{begun:?}: {tally:?}");
+        let requests = requests.lock().expect("requests");
+        let different: BTreeSet<&String> = requests.iter().collect();
+        assert_eq!(different.len(), requests.len(), "{begun:?}: a request came twice");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_per_request_when_asked() {
     let stage = FakeStage::default();
     let server = http_server(|_| answer(200, "")).await;
