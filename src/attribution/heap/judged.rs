@@ -260,3 +260,6 @@ fn holder(list: &[usize], stacks: &[HeapStack]) -> (String, Option<Place>) {
     let place = of_it.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0))).map(|((_, place), _)| place);
     (function.to_owned(), place)
 }
+
+#[cfg(test)]
+mod tests;

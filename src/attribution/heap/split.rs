@@ -294,3 +294,6 @@ fn percent(share: f64) -> String {
 fn samples(count: u64) -> String {
     if count == 1 { "1 sample".into() } else { format!("{count} samples") }
 }
+
+#[cfg(test)]
+mod tests;
