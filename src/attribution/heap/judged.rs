@@ -200,7 +200,8 @@ impl Judge<'_> {
         if let Some((window, per_op)) = growth.window.zip(growth.per_op) {
             let range = window.last.x - window.first.x;
             let reach = normal_quantile(END) * error(window.first.t).hypot(error(window.last.t)) / range;
-            if range > 0.0 && reach.is_finite() {
+            // It is not, without a range.
+            if reach.is_finite() {
                 let wide = Estimate {
                     value: per_op.value,
                     low: per_op.low.min(per_op.value - reach),

@@ -66,13 +66,14 @@ fn the_account_takes_each_kind_in_turn() {
         |free: u64, arena: u64, mapped: u64| Some((figures(7, 11, 13), figures(7 + free, 11 + arena, 13 + mapped)));
     // Live, own mappings, what the allocator says, closer looks; live, stacks, mappings, retained and the rest.
     type Case = (f64, Vec<HeapOwner>, Option<(AllocatorFigures, AllocatorFigures)>, Vec<Record>, [f64; 5]);
-    let cases: [Case; 14] = [
+    let cases: [Case; 15] = [
         // Nobody said anything: what is in no block is the allocator's.
         (40.0, Vec::new(), None, Vec::new(), [40.0, 0.0, 0.0, 60.0, 0.0]),
         (150.0, Vec::new(), None, Vec::new(), [100.0, 0.0, 0.0, 0.0, 0.0]),
         (-20.0, Vec::new(), None, Vec::new(), [-20.0, 0.0, 0.0, 120.0, 0.0]),
         (40.0, Vec::new(), None, rise(30, 500, 0), [40.0, 30.0, 0.0, 30.0, 0.0]),
         (40.0, Vec::new(), None, rise(80, 500, 0), [40.0, 60.0, 0.0, 0.0, 0.0]),
+        (40.0, Vec::new(), None, rise(30, 16, 0), [40.0, 30.0, 0.0, 30.0, 0.0]),
         // Mappings of its own: as much as anonymous memory rose by. Half of what is unexplained is enough to put it all down
         // to the allocator; less leaves a rest.
         (40.0, own(), None, Vec::new(), [40.0, 0.0, 50.0, 10.0, 0.0]),
