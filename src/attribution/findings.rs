@@ -91,10 +91,10 @@ impl ScenarioFinding {
         let collector = Collector::of(passage.plan, passage.records);
         self.heap = heap::finding(ground, passage, &heap::Asked { growths: &self.growths, time_driven, collector });
         let Some(heap) = self.heap.as_ref().filter(|heap| heap.is_at_rest()) else { return };
-        let retained = heap.account.map_or(0.0, |account| account.retained);
-        let grew = heap.private_growth.unwrap_or(0.0);
+        // There is an account only of private memory that grew.
+        let Some((account, grew)) = heap.account.zip(heap.private_growth) else { return };
         for growth in self.growths.iter_mut().filter(|growth| growth.metric == Metric::Private) {
-            if growth.verdict > Verdict::Bounded && retained > RETAINED_SHARE * grew && grew > 0.0 {
+            if growth.verdict > Verdict::Bounded && account.retained > RETAINED_SHARE * grew {
                 growth.reason = format!(
                     "live heap is {}, so what grows is retained by the allocator and no leak; {}",
                     heap.at_rest(),

@@ -178,9 +178,9 @@ struct Whole {
 impl Whole {
     fn of(parts: &[Part], growth: &Growth, finding: &ScenarioFinding) -> Self {
         let amount: f64 = parts.iter().map(|part| part.amount).sum();
-        let endless = |part: &&Part| part.verdict(amount, growth.verdict) == Verdict::Unbounded && part.amount > 0.0;
+        let endless = |part: &&Part| part.verdict(amount, growth.verdict) == Verdict::Unbounded;
         let seen = growth.metric == Metric::Private && finding.heap.is_some();
-        Self { amount, endless: seen.then(|| parts.iter().filter(endless).map(|part| part.amount).sum()) }
+        Self { amount, endless: seen.then(|| parts.iter().filter(endless).map(|part| part.amount.max(0.0)).sum()) }
     }
 
     /// The part's share of the growth per operation. Where the heap tells which parts grow on and which came to rest, those
@@ -244,5 +244,55 @@ fn add_growth_in_time(rows: &mut Vec<Row>, metric: &Metric, amount: f64, finding
             items: None,
             evidence: vec![sentence],
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribution::owners::Standing;
+    use crate::attribution::tests::made_up::judged;
+
+    #[test]
+    fn the_growth_per_operation_is_shared_among_the_parts_that_grow_on() {
+        let growth = Growth {
+            per_op: Some(Estimate { value: 60.0, low: 50.0, high: 70.0 }),
+            ..judged(Metric::Private, Verdict::Unbounded, &[0.0, 120.0])
+        };
+        let part = |amount: f64| Part { doubt: 0.1, ..Part::new("Queue", amount, Standing::AsTheWhole) };
+        let shared = |amount: f64, endless: Option<f64>, of: f64, verdict: Verdict| {
+            let found = Whole { amount, endless }.per_op(&part(of), verdict, &growth).expect("a figure");
+            [found.low, found.value, found.high].map(|figure| (figure * 1e6).round() / 1e6)
+        };
+        // A third of the figure, its doubt of a tenth added at both ends.
+        let third = [16.666_667 - 2.0, 20.0, 23.333_333 + 2.0].map(|figure: f64| (figure * 1e6).round() / 1e6);
+        assert_eq!(shared(120.0, None, 40.0, Verdict::Unbounded), third);
+        // Where the heap tells that only half of it grows on, that half shares all of it.
+        assert_eq!(shared(240.0, Some(120.0), 40.0, Verdict::Unbounded), third);
+        assert_eq!(shared(120.0, Some(60.0), 40.0, Verdict::Bounded), third);
+        // What is all of it is as sure as the whole.
+        assert_eq!(shared(120.0, None, 120.0, Verdict::Unbounded), [50.0, 60.0, 70.0]);
+        assert_eq!(shared(240.0, Some(120.0), 120.0, Verdict::Unbounded), [50.0, 60.0, 70.0]);
+        // Nothing that grows on was seen, or nothing at all.
+        assert_eq!(shared(120.0, Some(0.0), 40.0, Verdict::Unbounded), third);
+        assert_eq!(shared(0.0, None, 0.0, Verdict::Unbounded), [50.0, 60.0, 70.0]);
+    }
+
+    #[test]
+    fn resources_have_their_metrics_units_and_names() {
+        let all = Resource::ALL.map(|resource| (resource.name(), resource.unit(), resource.metrics().len()));
+        let expected = [
+            ("memory", Unit::Bytes, 2),
+            ("descriptors", Unit::Count, 1),
+            ("threads", Unit::Count, 1),
+            ("processes", Unit::Count, 3),
+            ("peak memory", Unit::Bytes, 1),
+        ];
+        assert_eq!(all, expected);
+        let mut of_all: Vec<&Metric> = Resource::ALL.iter().flat_map(|resource| resource.metrics()).collect();
+        let mut gated: Vec<&Metric> = Metric::GATED.iter().collect();
+        of_all.sort_unstable();
+        gated.sort_unstable();
+        assert_eq!(of_all, gated, "each gated metric has one ledger");
     }
 }

@@ -45,6 +45,9 @@ mod tests {
             ("tcp:*:5433", "tcp ESTABLISHED to 127.0.0.1:5432", false),
             ("*/store-?.db*", "file /var/lib/x/store-a.db-wal", true),
             ("*/store-?.db*", "file /var/log/x.log", false),
+            ("/tmp/store:*", "file /tmp/store:1", true),
+            ("file", "file /tmp/x", true),
+            ("*x", "file", false),
             ("[", "file [", false),
         ] {
             assert_eq!(fits_descriptor(rule, descriptor), fits, "{rule} on {descriptor}");

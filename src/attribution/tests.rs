@@ -1,7 +1,12 @@
 //! Owners of made-up leaks, as the real judge sees them.
 
+mod gauges;
 mod heap;
+mod kinds;
 pub(crate) mod made_up;
+mod owned;
+mod parts;
+mod remarks;
 mod sums;
 
 use made_up::{Level, MIB, Run, Story, gauges, plan, quiet, scenario, subsystem};
@@ -148,6 +153,14 @@ fn a_pattern_claims_no_more_than_was_measured() {
     let ledger = ledger(&findings, Resource::Descriptors);
     assert_eq!(ledger.rows.iter().map(|row| row.subsystem.as_str()).collect::<Vec<_>>(), ["Pool"]);
     near(ledger.rows[0].growth, ledger.total, 1e-9);
+}
+
+#[test]
+fn what_did_not_change_has_no_row() {
+    let findings = flood(Vec::new(), None, |_| quiet());
+    for resource in [Resource::Descriptors, Resource::Threads, Resource::Processes] {
+        assert!(ledger(&findings, resource).rows.is_empty(), "{resource:?}");
+    }
 }
 
 #[test]

@@ -73,6 +73,16 @@ fn every_escape_of_a_character_is_read() {
     ] {
         assert_eq!(redactor.redact(&format!("1{written}2")), "1(env.A)2", "{written}");
     }
+    // A sign of percent in the value, encoded once and twice, before what only looks like an encoded byte.
+    let percent = Redactor::new([("P", "50%2zebra"), ("Q", "60%z2-bra")]);
+    for (written, clean) in [
+        ("50%252zebra", "(env.P)"),
+        ("50%25252zebra", "(env.P)"),
+        ("60%25z2-bra", "(env.Q)"),
+        ("60%2525z2-bra", "(env.Q)"),
+    ] {
+        assert_eq!(percent.redact(&format!("1{written}2")), format!("1{clean}2"), "{written}");
+    }
     // One character is another one, or an escape is not whole.
     for written in [
         "a\\nb\\tc\\rd>e'f\\\"g h\\\\i\\\\\\\\j\\u{fd}\\u{20AC}k",
@@ -194,6 +204,23 @@ fn json_stays_json_and_numbers_stay() {
         clean,
         r#"{"kind":"event","n":8080,"text":"on (env.PORT), (env.WORD)","(env.PORT)":[1.5,"(env.PORT)"]}"#
     );
+}
+
+#[test]
+fn words_of_the_format_stay_only_where_the_line_needs_them() {
+    let longest = "a-word_of-24-letters----".replace("24", "xx");
+    let longer = format!("{longest}-");
+    let redactor = Redactor::new([("WORD", "event"), ("LONGEST", longest.as_str()), ("LONGER", longer.as_str())]);
+    let redacted = |line: String, accepts: Accepts<'_>| {
+        let mut line = line.into_bytes();
+        redact_json(&redactor, &mut line, accepts).expect("JSON");
+        String::from_utf8(line).expect("text")
+    };
+    let line = || format!(r#"{{"event":"event","{longest}":"{longest}","{longer}":"{longer}"}}"#);
+    let expected = format!(r#"{{"event":"(env.WORD)","{longest}":"(env.LONGEST)","(env.LONGER)":"(env.LONGER)"}}"#);
+    assert_eq!(redacted(line(), &|_| true), expected);
+    let expected = format!(r#"{{"event":"event","{longest}":"{longest}","(env.LONGER)":"(env.LONGER)"}}"#);
+    assert_eq!(redacted(line(), &|line| line.starts_with(br#"{"event":"event""#)), expected);
 }
 
 #[test]

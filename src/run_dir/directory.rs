@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::hash::{BuildHasher as _, RandomState};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -15,11 +15,19 @@ use super::RunDirError;
 const DIRECTORY_MODE: u32 = 0o700;
 /// Others may not read it.
 const FILE_MODE: u32 = 0o600;
+/// Everybody may read and execute it.
+const LENT_FILE_MODE: u32 = 0o555;
 /// Those who may write besides the owner.
 pub(super) const WRITE_BY_OTHERS: u32 = 0o022;
 
-const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-const NEW_FILE: OFlags = OFlags::CREATE.union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// Where the user says, through whatever links.
+const FOLLOW_TO_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+pub(super) const OPEN_DIRECTORY: OFlags = FOLLOW_TO_DIRECTORY.union(OFlags::NOFOLLOW);
+const APPEND: OFlags = OFlags::WRONLY.union(OFlags::APPEND).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const NEW_FILE: OFlags = APPEND.union(OFlags::CREATE).union(OFlags::EXCL);
+/// Opening a pipe would wait for whoever is at its other end.
+const APPEND_TO_FILE: OFlags = APPEND.union(OFlags::NONBLOCK);
+const READ_FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// Which file this is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +55,15 @@ fn replaced() -> io::Error {
     io::Error::other("another program replaced it")
 }
 
+/// What becomes of a file that stands where a new one is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It stays, and the new one is refused.
+    Stays,
+    /// It is replaced.
+    Replaced,
+}
+
 /// An open directory.
 #[derive(Debug)]
 pub struct Directory {
@@ -57,8 +74,7 @@ pub struct Directory {
 /// A name that nobody can foresee, behind this beginning.
 pub(super) fn random_name(beginning: &str) -> String {
     // The hashers are keyed from the random numbers of the system.
-    let random = || RandomState::new().hash_one(0_u8);
-    format!("{beginning}{:016x}", random() ^ random().rotate_left(32))
+    format!("{beginning}{:016x}", RandomState::new().hash_one(0_u8))
 }
 
 impl Directory {
@@ -77,17 +93,22 @@ impl Directory {
         };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(parent).map_err(create)?;
-        let parent_fd = rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| create(error.into()))?;
-        let is_new = match rustix::fs::mkdirat(&parent_fd, name, Mode::from_raw_mode(DIRECTORY_MODE)) {
+        let above = Self::open_followed(parent).map_err(create)?;
+        let is_new = match rustix::fs::mkdirat(&above.fd, name, Mode::from_raw_mode(DIRECTORY_MODE)) {
             Ok(()) => true,
             Err(rustix::io::Errno::EXIST) => false,
             Err(error) => return Err(create(error.into())),
         };
-        let directory = Self::open_at(parent_fd.as_fd(), name.as_ref(), path)?;
+        let directory = Self::open_at(above.fd.as_fd(), name.as_ref(), path)?;
         // For messages; where this fails, the words of the user do.
         let path = path.canonicalize().unwrap_or(directory.path);
         Ok((Self { fd: directory.fd, path }, is_new))
+    }
+
+    /// Opens a directory that is there, through symbolic links as well.
+    pub(super) fn open_followed(path: &Path) -> io::Result<Self> {
+        let fd = rustix::fs::open(path, FOLLOW_TO_DIRECTORY, Mode::empty())?;
+        Ok(Self { fd, path: path.to_owned() })
     }
 
     /// Opens a directory that is there. A symbolic link is refused.
@@ -186,20 +207,22 @@ impl Directory {
 
     /// Makes a new file that is appended to.
     pub(super) fn create(&self, name: &str) -> io::Result<File> {
-        let flags = NEW_FILE | OFlags::WRONLY | OFlags::APPEND;
-        Ok(rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(FILE_MODE))?.into())
+        Ok(rustix::fs::openat(&self.fd, name, NEW_FILE, Mode::from_raw_mode(FILE_MODE))?.into())
     }
 
     pub(super) fn append(&self, name: &str) -> io::Result<File> {
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        Ok(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?.into())
+        Ok(rustix::fs::openat(&self.fd, name, APPEND_TO_FILE, Mode::empty())?.into())
     }
 
     /// Opens a plain file to read it. A pipe or a device is refused: reading it might never end.
     pub(super) fn read(&self, name: &str) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?);
+        let file = File::from(rustix::fs::openat(&self.fd, name, READ_FILE, Mode::empty())?);
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a plain file")) }
+    }
+
+    /// Puts a whole report in its place in one step, and says which file it is.
+    pub(super) fn place(&self, name: &str, bytes: &[u8], existing: Existing) -> io::Result<FileId> {
+        self.place_as(name, bytes, FILE_MODE, existing)
     }
 
     /// Makes a whole file that everybody may read and execute, unless it is there with the same bytes.
@@ -208,27 +231,36 @@ impl Directory {
     ///
     /// It cannot be written, or another file stands there.
     pub fn install(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        use io::{Read as _, Write as _};
-        if let Ok(mut file) = self.read(name) {
-            let mut there = Vec::new();
-            file.read_to_end(&mut there)?;
-            return if there == bytes { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) };
-        }
+        let placed = self.place_as(name, bytes, LENT_FILE_MODE, Existing::Stays).map(drop);
+        // It may have been there before, or another thread may have put it there meanwhile.
+        placed.or_else(|error| if self.holds(name, bytes)? { Ok(()) } else { Err(error) })
+    }
+
+    fn holds(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
+        let mut there = Vec::new();
+        self.read(name)?.read_to_end(&mut there)?;
+        Ok(there == bytes)
+    }
+
+    /// The file is written under a random name and renamed once it is whole.
+    fn place_as(&self, name: &str, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<FileId> {
         let beside = random_name(&format!(".{name}."));
         let mut file = self.create(&beside)?;
         let id = FileId::of(&file)?;
         let placed = file
             .write_all(bytes)
-            .and_then(|()| Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(0o555))?))
-            .and_then(|()| self.rename_new(&beside, name));
+            .and_then(|()| Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?))
+            .and_then(|()| match existing {
+                Existing::Replaced => self.rename(&beside, name),
+                Existing::Stays => self.rename_new(&beside, name),
+            });
         match placed {
-            // Another thread may have put the same there meanwhile.
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                // The first failure is the one to report.
                 let _ = self.remove(&beside, id);
                 Err(error)
             }
-            Err(_) => self.remove(&beside, id),
-            Ok(()) => Ok(()),
         }
     }
 

@@ -23,7 +23,7 @@ mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -35,7 +35,7 @@ pub use leftovers::remove_leftovers;
 pub use private::PrivateDir;
 pub use single_file::{check_free, write_file};
 
-use directory::{FileId, random_name};
+use directory::{Existing, FileId};
 
 /// What becomes of reports of somebody else that stand in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,26 +175,12 @@ impl RunDir {
         if !REPORTS.contains(&name) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not among the reports")));
         }
-        let beside = random_name(&format!(".{name}."));
-        let mut file = self.directory.create(&beside)?;
-        let id = FileId::of(&file)?;
         let is_ours =
             self.foreign == ForeignReports::Replace || self.ours.contains(name) || self.made().contains_key(name);
-        let placed = file.write_all(bytes).and_then(|()| match is_ours {
-            true => self.directory.rename(&beside, name),
-            false => self.directory.rename_new(&beside, name),
-        });
-        match placed {
-            Ok(()) => {
-                self.made().insert(name.to_owned(), id);
-                Ok(())
-            }
-            Err(error) => {
-                // The first failure is the one to report.
-                let _ = self.directory.remove(&beside, id);
-                Err(error)
-            }
-        }
+        let existing = if is_ours { Existing::Replaced } else { Existing::Stays };
+        let id = self.directory.place(name, bytes, existing)?;
+        self.made().insert(name.to_owned(), id);
+        Ok(())
     }
 
     /// Puts one file that this process made in the place of another.

@@ -1,11 +1,9 @@
 //! One file that a user names, written outside of a run directory.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
-
-use super::directory::{Directory, FileId, random_name};
+use super::directory::{Directory, Existing};
 use super::{ForeignReports, RunDirError};
 
 /// Puts a file where nothing is, in one step: it is whole or not there. What stands there is replaced only if that was asked for and it is
@@ -22,23 +20,15 @@ pub fn write_file(path: &Path, bytes: &[u8], foreign: ForeignReports) -> Result<
     check_free(path, foreign)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The directory is where the user says, through whatever links; the file itself is none.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(parent, flags, Mode::empty()).map_err(|error| fail(error.into()))?;
-    let directory = Directory::of(opened, parent.to_owned());
-    let beside = random_name(&format!(".{name}."));
-    let mut file = directory.create(&beside).map_err(fail)?;
-    let id = FileId::of(&file).map_err(fail)?;
-    let placed = file.write_all(bytes).and_then(|()| match foreign {
-        ForeignReports::Replace => directory.rename(&beside, name),
-        ForeignReports::Keep => directory.rename_new(&beside, name),
-    });
-    placed.map_err(|error| {
-        // The first failure is the one to report.
-        let _ = directory.remove(&beside, id);
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => RunDirError::Exists { path: path.to_owned() },
-            _ => fail(error),
-        }
+    let directory = Directory::open_followed(parent).map_err(fail)?;
+    let existing = match foreign {
+        ForeignReports::Replace => Existing::Replaced,
+        ForeignReports::Keep => Existing::Stays,
+    };
+    let placed = directory.place(name, bytes, existing).map(drop);
+    placed.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => RunDirError::Exists { path: path.to_owned() },
+        _ => fail(error),
     })
 }
 
@@ -64,6 +54,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.svg");
         write_file(&path, b"one", ForeignReports::Keep).expect("new");
+        assert!(matches!(check_free(&path, ForeignReports::Keep), Err(RunDirError::Exists { .. })));
+        check_free(&path, ForeignReports::Replace).expect("asked for");
         let refused = write_file(&path, b"two", ForeignReports::Keep).expect_err("there");
         assert!(refused.is_usage() && refused.to_string().contains("--force"), "{refused}");
         assert_eq!(std::fs::read(&path).expect("read"), b"one");

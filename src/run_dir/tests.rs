@@ -110,6 +110,40 @@ fn reports_go_where_nothing_is_or_where_our_own_are() {
 }
 
 #[test]
+fn reports_of_ours_are_replaced_and_foreign_ones_only_with_force() {
+    let text = |run: &RunDir| fs::read_to_string(run.path_of("report.md")).expect("there");
+    let folder = folder();
+    let run = begin(&folder.path().join("run")).expect("new");
+    for version in ["first", "second"] {
+        run.publish("report.md", version.as_bytes()).expect("this process made it");
+        assert_eq!(text(&run), version);
+    }
+    run.publish("summary.json", SUMMARY_START.as_bytes()).expect("a summary");
+    let later = RunDir::for_reports(run.path(), ForeignReports::Keep).expect("an earlier run made it");
+    later.publish("report.md", b"third").expect("it stands beside our summary");
+    assert_eq!(text(&later), "third");
+    let theirs = folder.path().join("theirs");
+    fs::create_dir(&theirs).expect("made");
+    fs::write(theirs.join("report.md"), "theirs").expect("written");
+    let forced = RunDir::begin(&theirs, ForeignReports::Replace).expect("--force");
+    forced.publish("report.md", b"ours").expect("asked for");
+    assert_eq!(text(&forced), "ours");
+}
+
+#[test]
+fn a_library_is_installed_once_and_nothing_else_is_taken_for_it() {
+    let folder = folder();
+    let run = begin(&folder.path().join("run")).expect("new");
+    let install = |bytes: &[u8]| run.directory.install("libtidewatch_heap-0.so", bytes);
+    install(b"library").expect("new");
+    install(b"library").expect("the same is there");
+    let error = install(b"another").expect_err("other bytes are there");
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(run.path_of("libtidewatch_heap-0.so")).expect("there"), b"library");
+    assert_eq!(run.directory.names().expect("names"), ["libtidewatch_heap-0.so"], "no temporary file is left");
+}
+
+#[test]
 fn nothing_is_written_through_a_link_or_over_a_file_that_came_later() {
     let folder = folder();
     let victim = folder.path().join("victim");

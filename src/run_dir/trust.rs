@@ -13,8 +13,13 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{Mode, OFlags, Stat};
 
 use super::Directory;
-use super::directory::WRITE_BY_OTHERS;
+use super::directory::{OPEN_DIRECTORY, WRITE_BY_OTHERS};
 
+/// Passing through needs no permission to list.
+#[cfg(target_os = "linux")]
+const STEP: OFlags = OPEN_DIRECTORY.union(OFlags::PATH);
+#[cfg(not(target_os = "linux"))]
+const STEP: OFlags = OPEN_DIRECTORY;
 const STICKY: u32 = 0o1000;
 const ENTER_BY_OTHERS: u32 = 0o001;
 
@@ -53,26 +58,17 @@ pub(super) fn open_trusted(path: &Path) -> Result<(Directory, Reach), Untrusted>
     let whole = path.canonicalize().map_err(|error| Untrusted::Unreadable(path.to_owned(), error))?;
     let mut here = PathBuf::from("/");
     let mut reach = Reach::Everyone;
-    let mut fd = rustix::fs::open("/", step(), Mode::empty()).map_err(|error| unreadable(&here, error))?;
+    let mut fd = rustix::fs::open("/", STEP, Mode::empty()).map_err(|error| unreadable(&here, error))?;
     check(&here, &fd, &mut reach)?;
     for part in whole.components() {
         let Component::Normal(name) = part else { continue };
         here.push(name);
-        fd = open(&fd, name, step(), &here)?;
+        fd = open(&fd, name, STEP, &here)?;
         check(&here, &fd, &mut reach)?;
     }
     // The same directory once more, so that its names can be listed.
-    let listed = open(&fd, OsStr::new("."), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, &here)?;
+    let listed = open(&fd, OsStr::new("."), OPEN_DIRECTORY, &here)?;
     Ok((Directory::of(listed, here), reach))
-}
-
-/// Passing through needs no permission to list.
-fn step() -> OFlags {
-    #[cfg(target_os = "linux")]
-    let how = OFlags::PATH;
-    #[cfg(not(target_os = "linux"))]
-    let how = OFlags::RDONLY;
-    how | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
 }
 
 fn open(at: &OwnedFd, name: &OsStr, how: OFlags, shown: &Path) -> Result<OwnedFd, Untrusted> {
@@ -113,7 +109,7 @@ mod tests {
         std::fs::write(folder.path().join("file"), "").expect("written");
         std::os::unix::fs::symlink("directory", folder.path().join("link")).expect("a link");
         let (parent, _) = open_trusted(folder.path()).expect("trusted");
-        let is_open = |name: &str| open(parent.fd(), OsStr::new(name), step(), folder.path()).is_ok();
+        let is_open = |name: &str| open(parent.fd(), OsStr::new(name), STEP, folder.path()).is_ok();
         assert_eq!(["directory", "file", "link"].map(is_open), [true, false, false]);
         assert_eq!(parent.names().expect("listed"), ["directory", "file", "link"]);
         let flags = rustix::io::fcntl_getfd(parent.fd()).expect("open");

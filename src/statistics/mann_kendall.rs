@@ -131,6 +131,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_approximation_has_kendalls_variance_and_is_symmetric() {
+        // Ten things: 22.5 inversions on average, with the variance 10 * 9 * 25 / 72 = 31.25. Eleven or fewer are 11 / sqrt(31.25) =
+        // 1.9677 deviations below that, half a step counted in: a chance of 0.02455.
+        assert!((approximate(10, 11) - 0.024_55).abs() < 1e-5, "{}", approximate(10, 11));
+        for inversions in 0..45 {
+            let (low, high) = (approximate(10, inversions), approximate(10, 44 - inversions));
+            assert!((low + high - 1.0).abs() < 1e-12, "{inversions}");
+        }
+    }
+
     fn permutations(n: usize) -> Vec<Vec<f64>> {
         if n == 0 {
             return vec![Vec::new()];

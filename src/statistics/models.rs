@@ -147,7 +147,7 @@ impl<'a> Series<'a> {
 
     /// Shapes that slow down: grid over their one bent parameter, four parameters with the noise.
     fn slowing(&self) -> Vec<Option<Fit>> {
-        let mut fits = Vec::with_capacity(3 * GRID);
+        let mut fits = Vec::new();
         for i in 0..GRID {
             let share = i as f64 / (GRID - 1) as f64;
             // Time constants from 1/30 of the range to 3 ranges, evenly by their logarithm.
@@ -254,6 +254,38 @@ mod tests {
     }
 
     #[test]
+    fn a_curve_of_either_family_is_met_exactly_up_to_the_ends_of_the_grid() {
+        // The axis from 0 to 1 is 200 to 300 here; 12 of 23 steps is in the middle of the grid.
+        type Curve = Box<dyn Fn(f64) -> f64>;
+        let filling = |constant: f64| -> Curve { Box::new(move |u: f64| 1.0 - (-u / constant).exp()) };
+        let capped = |cap: f64| -> Curve { Box::new(move |u: f64| u.min(cap)) };
+        let bent = |bend: f64| -> Curve { Box::new(move |u: f64| u + 2.0 * (u - bend).max(0.0)) };
+        // The share of the last slope: exp(-1/c) / c over 1 - exp(-1/c), and (1 + 2) / (1 + 2 (1 - bend)).
+        let cases: [(Curve, Shape, f64); 9] = [
+            (filling(1.0 / 30.0), Shape::Saturating, 0.0),
+            (filling(90f64.powf(12.0 / 23.0) / 30.0), Shape::Saturating, 0.172_803_450_6),
+            (filling(3.0), Shape::Saturating, 0.842_575_491_1),
+            (capped(0.05), Shape::Hinge, 0.0),
+            (capped(0.05 + 0.9 * 12.0 / 23.0), Shape::Hinge, 0.0),
+            (capped(0.95), Shape::Hinge, 0.0),
+            (bent(0.05), Shape::Broken, 3.0 / 2.9),
+            (bent(0.05 + 0.9 * 12.0 / 23.0), Shape::Broken, 1.529_933_481_2),
+            (bent(0.95), Shape::Broken, 3.0 / 1.1),
+        ];
+        let x: Vec<f64> = (200..=300).map(f64::from).collect();
+        for (curve, shape, end_share) in cases {
+            let y: Vec<f64> = x.iter().map(|x| 7.0 + 1e4 * curve((x - 200.0) / 100.0)).collect();
+            let found = compare(&x, &y, 1e-3, 0.35).expect("enough points");
+            let fit = if shape == Shape::Broken { Some(found.steady) } else { found.slowing };
+            let fit = fit.filter(|fit| fit.shape == shape).unwrap_or_else(|| panic!("{shape:?}: {found:?}"));
+            let exact =
+                Series::new(&x, &y, 1e-3).expect("enough").aicc(0.0, if shape == Shape::Broken { 5.0 } else { 4.0 });
+            assert!((fit.aicc - exact).abs() < 1e-6, "{shape:?}: {fit:?} is not {exact}");
+            assert!((fit.end_share - end_share).abs() < 1e-6, "{fit:?} is not {end_share}");
+        }
+    }
+
+    #[test]
     fn logarithms_count_from_the_zero_of_the_axis() {
         let share = |from: i32, shift: f64| {
             let x: Vec<f64> = (from..from + 40).map(f64::from).collect();
@@ -305,6 +337,9 @@ mod tests {
     fn too_little_to_compare_is_none() {
         assert_eq!(compare(&[1.0, 2.0], &[1.0, 2.0], 1.0, 0.35), None);
         assert_eq!(compare(&[1.0; 20], &[1.0; 20], 1.0, 0.35), None);
+        let seven = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+        assert!(compare(&seven, &seven, 1.0, 0.35).is_some());
+        assert_eq!(compare(&seven[..6], &seven, 1.0, 0.35), None);
     }
 
     proptest! {

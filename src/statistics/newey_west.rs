@@ -60,8 +60,24 @@ mod tests {
         let y: Vec<f64> = x.iter().map(|x| 7.0 * x).collect();
         let rate = MeanRate::of(&x, &y).expect("enough");
         assert!((rate.value - 7.0).abs() < 1e-12 && rate.standard_error < 1e-9);
+        assert_eq!(MeanRate::of(&x[..4], &y[..4]).map(|rate| rate.increments), Some(3));
         assert_eq!(MeanRate::of(&x[..3], &y[..3]), None);
         assert_eq!(MeanRate::of(&[1.0; 9], &y), None);
+    }
+
+    #[test]
+    fn a_rate_and_its_interval_are_those_worked_out_by_hand() {
+        // From 10 to 22 in 4 steps: 3 a step. The surprises are -1, 1, 1, -1; 4 (4 / 100)^(2/9) gives one lag, of weight 1/2: the
+        // variance of their sum is 4 + 2 / 2 * (-1 + 1 - 1) = 3.
+        let rate = MeanRate::of(&[5.0, 6.0, 7.0, 8.0, 9.0], &[10.0, 12.0, 16.0, 20.0, 22.0]).expect("enough");
+        assert_eq!((rate.value, rate.increments), (3.0, 4));
+        assert!((rate.standard_error - 3.0_f64.sqrt() / 4.0).abs() < 1e-12, "{rate:?}");
+        // Student's t at 97.5 % with 3 degrees of freedom is 3.182.
+        let half = rate.half_interval(0.95);
+        assert!((half - 3.182_446 * rate.standard_error).abs() < 1e-4, "{half}");
+        // Places need not be evenly apart: a line stays one.
+        let uneven = MeanRate::of(&[1.0, 2.0, 5.0, 7.0], &[12.0, 14.0, 20.0, 24.0]).expect("enough");
+        assert!(uneven.value == 2.0 && uneven.standard_error == 0.0, "{uneven:?}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ impl Slopes {
     /// The slopes in units of `y` per unit of `x`; `None` without two points apart.
     pub fn between(x: &[f64], y: &[f64]) -> Option<Self> {
         let points = x.len().min(y.len());
-        let mut slopes = Vec::with_capacity(points * points.saturating_sub(1) / 2);
+        let mut slopes = Vec::new();
         for i in 0..points {
             for j in i + 1..points {
                 let run = x[j] - x[i];
@@ -37,19 +37,19 @@ impl Slopes {
     /// The two-sided interval at `level` (0.95), with the variance of Kendall's S times `variance_factor`.
     pub fn interval(&mut self, level: f64, variance_factor: f64) -> (f64, f64) {
         let reach = self.reach((1.0 + level) / 2.0, variance_factor);
-        (self.ordered(-reach), self.ordered(reach))
+        (self.below_middle(reach), self.above_middle(reach))
     }
 
     /// The one-sided upper bound at `level` (0.95).
     pub fn upper_bound(&mut self, level: f64, variance_factor: f64) -> f64 {
         let reach = self.reach(level, variance_factor);
-        self.ordered(reach)
+        self.above_middle(reach)
     }
 
     /// The one-sided lower bound at `level` (0.95).
     pub fn lower_bound(&mut self, level: f64, variance_factor: f64) -> f64 {
         let reach = self.reach(level, variance_factor);
-        self.ordered(-reach)
+        self.below_middle(reach)
     }
 
     /// How many ranks from the middle the bound lies: half of z times the deviation of S.
@@ -59,12 +59,22 @@ impl Slopes {
         normal_quantile(level) * variance.sqrt() / 2.0
     }
 
-    /// The slope this many ranks from the middle, rounded outwards and cut at the ends.
-    fn ordered(&mut self, from_middle: f64) -> f64 {
-        let last = self.slopes.len() - 1;
-        let middle = last as f64 / 2.0;
-        let rank = if from_middle < 0.0 { (middle + from_middle).floor() } else { (middle + from_middle).ceil() };
-        let rank = rank.clamp(0.0, last as f64) as usize;
+    /// The slope this many ranks below the middle, rounded outwards and cut at the end.
+    fn below_middle(&mut self, reach: f64) -> f64 {
+        self.at_rank((self.last_rank() / 2.0 - reach).floor())
+    }
+
+    /// The slope this many ranks above the middle, rounded outwards and cut at the end.
+    fn above_middle(&mut self, reach: f64) -> f64 {
+        self.at_rank((self.last_rank() / 2.0 + reach).ceil())
+    }
+
+    fn last_rank(&self) -> f64 {
+        (self.slopes.len() - 1) as f64
+    }
+
+    fn at_rank(&mut self, rank: f64) -> f64 {
+        let rank = rank.clamp(0.0, self.last_rank()) as usize;
         *self.slopes.select_nth_unstable_by(rank, f64::total_cmp).1
     }
 }
@@ -104,6 +114,20 @@ mod tests {
         // The six slopes are 1, 1.5, 2, 7/3, 2.5 and 4: without a variance, the upper bound is above the middle.
         let mut slopes = Slopes::between(&[0.0, 1.0, 2.0, 3.0], &[0.0, 2.0, 3.0, 7.0]).expect("points apart");
         assert_eq!(slopes.upper_bound(0.95, 0.0), 7.0 / 3.0);
+        assert_eq!(slopes.lower_bound(0.95, 0.0), 2.0);
+        assert_eq!(slopes.interval(0.95, 0.0), (2.0, 7.0 / 3.0));
+    }
+
+    #[test]
+    fn bounds_lie_where_the_variance_of_kendalls_s_puts_them() {
+        // Each slope is its own rank. For 20 points the variance of S is 20 * 19 * 45 / 18 = 950: the bounds are 1.960 (two-sided)
+        // and 1.645 (one-sided) times sqrt(950) / 2 = 15.41 ranks from the middle, 94.5; twice the variance, 1.414 times as far.
+        let mut slopes = Slopes { slopes: (0..190).map(f64::from).collect(), points: 20 };
+        assert_eq!(slopes.interval(0.95, 1.0), (64.0, 125.0));
+        assert_eq!((slopes.lower_bound(0.95, 1.0), slopes.upper_bound(0.95, 1.0)), (69.0, 120.0));
+        assert_eq!(slopes.interval(0.95, 2.0), (51.0, 138.0));
+        // Past the ends the outermost slopes bound it.
+        assert_eq!(slopes.interval(0.95, 100.0), (0.0, 189.0));
     }
 
     #[test]

@@ -50,6 +50,7 @@ mod tests {
     fn blocks_and_autocorrelation_of_small_series() {
         assert_eq!(block_minima(&[3.0, 1.0, 5.0, 4.0, 9.0], 2), Some(vec![1.0, 4.0]));
         assert_eq!(block_minima(&[3.0], 2), None);
+        assert_eq!(block_minima(&[3.0], 0), None);
         assert_eq!(block_minima(&[3.0, 1.0], 2), Some(vec![3.0, 1.0]));
         assert_eq!(lag_one_autocorrelation(&[11.0, 9.0, 11.0, 9.0]), -0.75);
         assert_eq!(lag_one_autocorrelation(&[1.0, -1.0, 1.0, -1.0]), -0.75);

@@ -101,6 +101,33 @@ mod tests {
         assert_eq!(exact.interval(INTERVAL), (5e6, 5e6));
     }
 
+    #[test]
+    fn growth_is_as_open_as_the_ends_of_both_intervals_are_far() {
+        // 5 samples: 1.624 to 11.668 thousand; 20: 12.217 to 30.888.
+        let found = grown(15_000.0, live(5, 1000.0), live(20, 1000.0), INTERVAL);
+        let (down, up) = (7783f64.hypot(6668.0), 10_888f64.hypot(3376.0));
+        assert!((found.value - found.low - down).abs() < 80.0, "{found:?} {down}");
+        assert!((found.high - found.value - up).abs() < 80.0, "{found:?} {up}");
+    }
+
+    #[test]
+    fn live_bytes_of_several_stacks_add_up_as_independent_samples() {
+        let of = |footprint, error, blocks, samples| {
+            Live::of(&crate::sample::HeapLive { footprint, error, blocks, samples, ..Default::default() })
+        };
+        let mut sum = of(30.0, 3.0, 2.0, 4);
+        sum.add(of(50.0, 4.0, 5.0, 6));
+        assert_eq!(sum, Live { footprint: 80.0, variance: 25.0, blocks: 7.0, samples: 10 });
+        assert_eq!(sum.error(), 5.0);
+        let odd = of(f64::NAN, f64::INFINITY, -3.0, 1);
+        assert_eq!(odd, Live { samples: 1, ..Live::default() });
+        assert_eq!(of(1e300, 0.0, 0.0, 1).footprint, MOST);
+        // Samples of nothing leave open what no sample leaves open.
+        assert_eq!(odd.interval(INTERVAL), Live::default().interval(INTERVAL));
+        let unseen = Live { samples: 0, ..live(5, 1000.0) };
+        assert_eq!(unseen.interval(INTERVAL), Live::default().interval(INTERVAL));
+    }
+
     proptest::proptest! {
         #[test]
         fn the_growth_lies_in_its_interval(

@@ -201,7 +201,8 @@ impl Judge<'_> {
         if let Some((window, per_op)) = growth.window.zip(growth.per_op) {
             let range = window.last.x - window.first.x;
             let reach = normal_quantile(END) * error(window.first.t).hypot(error(window.last.t)) / range;
-            if range > 0.0 && reach.is_finite() {
+            // It is not, without a range.
+            if reach.is_finite() {
                 let wide = Estimate {
                     value: per_op.value,
                     low: per_op.low.min(per_op.value - reach),
@@ -261,3 +262,6 @@ fn holder(list: &[usize], stacks: &[HeapStack]) -> (String, Option<Place>) {
     let place = of_it.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0))).map(|((_, place), _)| place);
     (function.to_owned(), place)
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,6 +172,23 @@ mod tests {
     }
 
     #[test]
+    fn only_a_whole_hash_is_taken_off_a_name_and_long_names_are_cut() {
+        for (name, known) in [
+            ("app::push::h0123456789abcdef", "app::push"),
+            ("app::hfeed", "app::hfeed"),
+            ("app::h0123456789abcdef0", "app::h0123456789abcdef0"),
+            ("app::handle_all_of_this", "app::handle_all_of_this"),
+            ("app::handle_all_thi", "app::handle_all_thi"),
+        ] {
+            assert_eq!(without_hash(name), known);
+        }
+        // Cut between characters.
+        let long = "ü".repeat(1500);
+        assert_eq!((cut(&long), cut(&format!("a{long}")).len()), (&long[..2000], 1999));
+        assert_eq!(cut("short"), "short");
+    }
+
+    #[test]
     fn what_the_recording_does_not_tell_is_not_guessed() {
         let records = records();
         let names = Names::of(&records);

@@ -98,6 +98,9 @@ mod tests {
             ("{{closure}}", "{{closure}}"),
             ("app::queue::{closure#0}", "queue::{closure#0}"),
             ("void ns::Queue::add(int)", "Queue::add"),
+            ("a::::b", "::b"),
+            ("app::Queue::add_one_more_of_all_these_thi", "Queue::add_one_more_of_all_these_thi"),
+            ("app::Queue::add_one_more_of_all_these_thin", "Queue::add_one_more_of_all_these_th…"),
         ] {
             assert_eq!(short_function(function), shown);
         }
@@ -115,12 +118,21 @@ mod tests {
         ] {
             assert_eq!(tidy_function(&function), shown);
         }
+        // 80 characters stay as they are, 81 do not.
+        let fits = format!("app::{}<u8>", "a".repeat(71));
+        assert_eq!((fits.chars().count(), tidy_function(&fits)), (80, fits.clone()));
+        assert_eq!(tidy_function(&format!("a{fits}")), format!("aapp::{}<…>", "a".repeat(71)));
+        let plain = "a".repeat(80);
+        assert_eq!(tidy_function(&format!("{plain}<u8>")), format!("{}…", &plain[..79]));
+        assert_eq!(tidy_function(&format!("{}<u8>b", &plain[..76])), format!("{}<…>b", &plain[..76]));
     }
 
     #[test]
     fn a_place_keeps_its_line() {
         let place = |file: &str| Place { file: file.into(), line: Some(345) };
         assert_eq!(short_place(&place("/home/me/src/work_queue.rs")), "work_queue.rs:345");
+        assert_eq!(short_place(&place("src/a_file_of_16_char.rs")), "a_file_of_16_char.rs:345");
+        assert_eq!(short_place(&place("src/a_file_of_17_chars.rs")), "…file_of_17_chars.rs:345");
         assert_eq!(short_place(&place("src/a_file_with_a_long_name_indeed.rs")), "…long_name_indeed.rs:345");
     }
 

@@ -53,6 +53,9 @@ mod tests {
                 "hyper_util::server::conn::auto::poll<a::B>",
             ),
             ("push<u8>", "/rustc/59/library/alloc/src/vec/mod.rs", "alloc::vec::push<u8>"),
+            ("run", "/x/app/src/main/lib/start.rs", "app::main::lib::start::run"),
+            ("run", "./app//src/./queue.rs", "app::queue::run"),
+            ("run", "/x/sub-3d-tools-x/src/lib.rs", "sub::run"),
         ] {
             assert_eq!(with_path(function, file).as_deref(), Some(path));
         }

@@ -14,12 +14,12 @@ const PUSH: (&str, &str, u32) = ("push<app::queue::Item>", "@/rustc/0123/library
 const MAIN: (&str, &str, u32) = ("app::main", "/home/me/app/src/main.rs", 9);
 
 /// `Vec::push` in line in the function that keeps the items.
-static QUEUE: Site = Site {
+pub(super) static QUEUE: Site = Site {
     frames: &[MALLOC, PUSH, ("<app::queue::WorkQueue as app::Store>::add", "/home/me/app/src/queue.rs", 345), MAIN],
     kind: HeapKind::Block,
     churn: 0,
 };
-static SESSIONS: Site = Site {
+pub(super) static SESSIONS: Site = Site {
     frames: &[MALLOC, ("app::sessions::open", "/home/me/app/src/sessions.rs", 12), MAIN],
     kind: HeapKind::Block,
     churn: 0,
@@ -45,27 +45,27 @@ static HANDLERS: Site = Site {
 const CYCLES: u32 = 33;
 const PER_CYCLE: u64 = 1000;
 
-fn recorded(subsystems: Vec<Subsystem>, level: impl Fn(f64) -> Level) -> Recording {
+pub(super) fn recorded(subsystems: Vec<Subsystem>, level: impl Fn(f64) -> Level) -> Recording {
     sampled(subsystems, 65_536, 5, level)
 }
 
-fn sampled(subsystems: Vec<Subsystem>, interval: u64, seed: u64, level: impl Fn(f64) -> Level) -> Recording {
+pub(super) fn sampled(subsystems: Vec<Subsystem>, interval: u64, seed: u64, level: impl Fn(f64) -> Level) -> Recording {
     let story = Story::new(plan(subsystems, vec![scenario("flood", Shape::Flood, None)]));
     let mut story = story.sampled(interval, seed);
     story.scenario(&Run::of("flood", CYCLES, PER_CYCLE), |n, _| level(n));
     story.finish()
 }
 
-fn heap(findings: &Findings) -> &HeapFinding {
+pub(super) fn heap(findings: &Findings) -> &HeapFinding {
     findings.scenarios[0].heap.as_ref().expect("the heap was sampled")
 }
 
-fn frames(globs: &[&str]) -> SubsystemRules {
+pub(super) fn frames(globs: &[&str]) -> SubsystemRules {
     SubsystemRules { frames: globs.iter().map(|glob| (*glob).to_owned()).collect(), ..SubsystemRules::default() }
 }
 
 /// 512 B an operation in the queue, beside 200 MiB that stay and 30 MiB that come and go.
-fn leak_among_steady(n: f64) -> Level {
+pub(super) fn leak_among_steady(n: f64) -> Level {
     let steady = 230.0 * MIB;
     Level {
         private: Some(20.0 * MIB + steady + 512.0 * n),
@@ -129,7 +129,7 @@ fn two_owners_share_what_private_memory_grew_by() {
 }
 
 /// Holes that nothing fits into: private memory grows, live heap does not.
-fn fragmenting(n: f64) -> Level {
+pub(super) fn fragmenting(n: f64) -> Level {
     let free = 600.0 * n;
     Level {
         private: Some(60.0 * MIB + free),

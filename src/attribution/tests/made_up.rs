@@ -4,6 +4,8 @@ mod sampled;
 
 pub use sampled::{SampledHeap, Site};
 
+use crate::attribution::ScenarioFinding;
+use crate::growth::{Activity, Axis, Floor, Growth, Verdict};
 use crate::recording::{Footer, Header, Host, Mode, Recording};
 use crate::sample::*;
 
@@ -225,6 +227,44 @@ pub fn scenario(name: &str, shape: Shape, subsystem: Option<&str>) -> ScenarioPl
         expect_cap: None,
         thresholds: Vec::new(),
         production: Vec::new(),
+    }
+}
+
+/// A verdict on a metric whose baseline is the first of these values, and whose floors, from cycle 0 on, are all of them.
+pub fn judged(metric: Metric, verdict: Verdict, values: &[f64]) -> Growth {
+    let floor = |(cycle, value): (u32, &f64)| Floor { cycle, t: f64::from(cycle), x: f64::from(cycle), value: *value };
+    Growth {
+        metric,
+        axis: Axis::Operations,
+        verdict,
+        suspected: false,
+        decided_at: None,
+        per_op: None,
+        window: None,
+        per_hour: None,
+        baseline: values[0],
+        last: values[values.len() - 1],
+        highest: values.iter().copied().fold(values[0], f64::max),
+        sensitivity: None,
+        more_cycles: None,
+        since: None,
+        reason: String::new(),
+        floors: (0..).zip(values).map(floor).collect(),
+    }
+}
+
+/// A flood that came to these verdicts.
+pub fn finding(growths: Vec<Growth>) -> ScenarioFinding {
+    ScenarioFinding {
+        plan: scenario("flood", Shape::Flood, None),
+        growths,
+        activity: Activity::default(),
+        heap: None,
+        stop: Some(Stop::Spent),
+        tally: Tally::default(),
+        cycles: 3,
+        operations: 300,
+        ending: None,
     }
 }
 

@@ -1,0 +1,96 @@
+//! What sampling leaves open of a figure, and which function holds what grew.
+
+use super::*;
+use crate::attribution::heap::Call;
+use crate::growth::{Curve, Point};
+use crate::sample::CodeAddress;
+
+fn frame(function: &str, file: &str, line: u32) -> HeapFrame {
+    HeapFrame {
+        function: function.to_owned(),
+        file: Some(file.to_owned()).filter(|file| !file.is_empty()),
+        line: Some(line),
+        module: "app".to_owned(),
+        address: CodeAddress { module: Some(0), offset: 1 },
+        call: Call::Real,
+    }
+}
+
+/// A stack that grew by so much, held by the frame after the allocator.
+fn stack(frames: &[(&str, &str, u32)], growth: f64) -> HeapStack {
+    let allocator = frame("malloc", "", 0);
+    let others = frames.iter().map(|&(function, file, line)| frame(function, file, line));
+    HeapStack {
+        id: 0,
+        kind: HeapKind::Block,
+        frames: std::iter::once(allocator).chain(others).collect(),
+        owner: "x".to_owned(),
+        owned_at: 1,
+        before: 0.0,
+        after: growth,
+        growth: Estimate { value: growth, low: growth, high: growth },
+        blocks: 1.0,
+        blocks_growth: 1.0,
+        samples: 1,
+        verdict: Verdict::Inconclusive,
+    }
+}
+
+#[test]
+fn a_closure_is_known_by_the_function_around_it_in_the_same_file() {
+    let closure = ("app::run::{closure#0}", "a.rs", 5);
+    let (inner, other) = (("app::run::{{closure}}", "a.rs", 6), ("core::call", "b.rs", 1));
+    let around = ("app::run", "a.rs", 9);
+    for (frames, known) in [
+        (vec![around, ("app::main", "a.rs", 20)], "app::run"),
+        (vec![closure, around], "app::run"),
+        (vec![closure, other, inner, other, around], "app::run"),
+        (vec![closure, other, inner, other, other, around], "app::run::{closure#0}"),
+        (vec![closure, other], "app::run::{closure#0}"),
+        (vec![("app::run::{closure#0}", "", 0), ("app::run", "", 0)], "app::run::{closure#0}"),
+    ] {
+        assert_eq!(named(&stack(&frames, 1.0)), Some(known), "{frames:?}");
+    }
+}
+
+#[test]
+fn the_holder_is_where_most_of_the_growth_is() {
+    let stacks = [
+        stack(&[("app::add", "a.rs", 5)], 30.0),
+        stack(&[("app::add", "a.rs", 7)], 25.0),
+        stack(&[("app::put", "b.rs", 1)], 40.0),
+        stack(&[("app::add", "a.rs", 7)], 15.0),
+        stack(&[("app::nowhere", "", 1)], 200.0),
+    ];
+    let place = |file: &str, line| Some(Place { file: file.to_owned(), line: Some(line) });
+    for (list, function, at) in [
+        (vec![0, 1, 2, 3], "app::add", place("a.rs", 7)),
+        (vec![0, 2], "app::put", place("b.rs", 1)),
+        (vec![0, 1, 2, 3, 4], "app::nowhere", None),
+        (vec![], "", None),
+    ] {
+        assert_eq!(holder(&list, &stacks), (function.to_owned(), at), "{list:?}");
+    }
+}
+
+#[test]
+fn what_can_be_seen_is_bounded_by_two_looks_half_of_the_axis_apart() {
+    let point = |x: f64| Point { t: x, x, value: 0.0, cycle: 1, phase: None };
+    let curve = |xs: &[f64]| Curve {
+        metric: Metric::Live("x".into()),
+        axis: Axis::Operations,
+        points: xs.iter().map(|x| point(*x)).collect(),
+    };
+    // 1.96 standard errors of a difference, 1.414 times 300, over half of 100 to 700.
+    let found = visible(&curve(&[100.0, 200.0, 700.0]), &[200.0, 300.0, 900.0]);
+    assert!((found - 1.959_964 * 2f64.sqrt() * 300.0 / 300.0).abs() < 1e-5, "{found}");
+    for (xs, errors) in [(vec![], vec![]), (vec![5.0], vec![3.0]), (vec![5.0, 9.0], vec![])] {
+        assert_eq!(visible(&curve(&xs), &errors), 0.0, "{xs:?}");
+    }
+}
+
+#[test]
+fn mappings_of_an_owner_are_judged_apart_from_its_blocks() {
+    let name = |kind| super::super::metric_name("Queue", kind);
+    assert_eq!([name(HeapKind::Block), name(HeapKind::Mapping)], ["Queue", "Queue (mappings)"]);
+}
