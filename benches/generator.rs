@@ -104,6 +104,7 @@ fn run_engine(port: &str) -> f64 {
         settle: Duration::ZERO,
         min_cycles: 0,
         max_cycles: 0,
+        further_cycles: 0,
         max_errors: 0.0,
         min_operations: None,
         distinct: None,

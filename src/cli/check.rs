@@ -110,6 +110,9 @@ fn plan(script: &Script) -> String {
             let show = |count: u64| show_count(count as f64);
             text += &format!(", {} to {} operations", show(operations.least), show(operations.most));
         }
+        if scenario.further_cycles > scenario.cycles.most {
+            text += &format!("; up to {} cycles where they decide what is open", scenario.further_cycles);
+        }
         text.push('\n');
         for step in &scenario.steps {
             text += &format!("  {}\n", plain(step));

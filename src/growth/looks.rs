@@ -49,8 +49,9 @@ pub fn needed_operations(smallest: &Smallest, unit: Unit) -> Needs {
     Needs { operations: if operations.is_nan() { u64::MAX } else { operations as u64 }, cycles: FEWEST_CYCLES }
 }
 
-/// The smallest growth that a run shows which reaches so far: a tail of half of it, in which nothing came, bounds it to this.
-pub(super) fn reach_shows(unit: Unit, reach: f64) -> f64 {
+/// The smallest growth per unit of the axis that can be ruled out by a run whose axis reaches so far: a tail at rest holds half
+/// of it, and with nothing seen there the true rate is below this, with 95 % confidence (the rule of three).
+pub fn reach_shows(unit: Unit, reach: f64) -> f64 {
     RULE_OF_THREE * quantum(unit) / (reach / 2.0)
 }
 

@@ -36,7 +36,7 @@ pub use floors::Floors;
 pub use foreign::{Bound, CurveError, Foreign, Query, judge_csv, parse_value_unit, read_curve, read_curves};
 pub use judge::judge;
 pub use limit::{TimeToLimit, time_to_limit};
-pub use looks::{Needs, is_look, looks, needed_operations};
+pub use looks::{Needs, is_look, looks, needed_operations, reach_shows};
 
 use crate::sample::{Metric, ScenarioPlan};
 

@@ -9,7 +9,7 @@ use super::{ColorMode, Report};
 use crate::exit::ExitCode;
 use crate::recording::{Mode, Recording};
 use crate::run_dir::RunDir;
-use crate::sample::{Event, How, Metric, Plan, Priority, Shape, Stop, SubsystemRules, Tally};
+use crate::sample::{Event, How, Metric, Plan, Priority, Shape, Stop, SubsystemRules, Tally, Usual};
 
 fn plan(scenarios: Vec<crate::sample::ScenarioPlan>) -> Plan {
     let gauges = SubsystemRules { gauges: vec!["work_queue_items".into()], ..SubsystemRules::default() };
@@ -277,6 +277,26 @@ fn the_ledgers_add_up_and_nobody_else_is_blamed() {
     let rows: f64 = summary.ledger.iter().filter(|row| row.metric == Metric::Private).map(|row| row.growth).sum();
     let total = summary.totals.iter().find(|total| total.resource == "memory").expect("a ledger of memory").growth;
     assert!((rows - total).abs() < 1.0, "{rows} {total}");
+}
+
+#[test]
+fn few_operations_say_from_where_on_counts_are_judged() {
+    for (usual, per_cycle, expected) in [
+        (Usual::BOTH, 100, Some("0.00278 per operation and more: 2,160 operations show no less")),
+        (Usual { count: true, memory: false }, 100, Some("0.00278 per operation")),
+        // Somebody named it, or there were enough.
+        (Usual::default(), 100, None),
+        (Usual::BOTH, 1_000_000, None),
+    ] {
+        let mut few = scenario("few", Shape::Flood, None, &[]);
+        few.usual = usual;
+        let mut book = Book::new(Mode::Check, plan(vec![few]));
+        book.scenario("few", 20, per_cycle, quiet);
+        let (_, text) = shown(book.finish());
+        let flowed = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(flowed.contains("few: descriptors, threads and other counts"), expected.is_some(), "{text}");
+        assert!(expected.is_none_or(|words| flowed.contains(words)), "{text}");
+    }
 }
 
 #[test]

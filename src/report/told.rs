@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::escape::plain;
 use super::{Report, words};
 use crate::attribution::ScenarioFinding;
-use crate::growth::{Axis, Verdict};
+use crate::growth::{self, Axis, Verdict};
 use crate::sample::{BeforeSettle, Event, Metric, Record, Runtime, Shape};
-use crate::units::show_count;
+use crate::units::{Unit, show_count};
 
 /// Scenarios named in a sentence; of more, only their number is told.
 const MOST_NAMES: usize = 3;
@@ -76,6 +77,26 @@ fn sensitivity(findings: &[&ScenarioFinding]) -> Option<String> {
         })
         .collect();
     (!told.is_empty()).then(|| format!("growth is found from {} on (a fit, ±30 %)", words::listed(&told)))
+}
+
+/// From where on growth of counts can be seen at all, for each scenario that did too few operations for what is usual.
+pub(super) fn detection(report: &Report) -> Vec<String> {
+    report.findings.scenarios.iter().filter_map(detection_limit).collect()
+}
+
+fn detection_limit(finding: &ScenarioFinding) -> Option<String> {
+    let plan = &finding.plan;
+    let is_driven = !matches!(plan.shape, Shape::Idle | Shape::Watch | Shape::Counted);
+    let least = growth::reach_shows(Unit::Count, finding.operations as f64);
+    (is_driven && plan.usual.count && least.is_finite() && least > plan.smallest.count).then(|| {
+        format!(
+            "{}: descriptors, threads and other counts are judged for growth of {} per operation and more: {} operations \
+             show no less; raise its rate or `cycles.max`, or name `smallest.count` to demand less",
+            plain(&plan.name),
+            show_count(least),
+            show_count(finding.operations as f64)
+        )
+    })
 }
 
 /// What a watch without a scenario can tell and cannot.

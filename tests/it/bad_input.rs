@@ -100,6 +100,7 @@ const FLOOD_TOO_SHORT: &str = "
 [[scenario]]
 name = \"short\"
 shape = \"flood\"
+smallest = { count = 1e-4 }
 rate = \"1/s\"
 cycles = { min = 10, max = 12 }
 step = { http = { url = \"http://127.0.0.1:9/\" } }

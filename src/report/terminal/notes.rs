@@ -90,6 +90,7 @@ pub(in crate::report) fn limit_sentences(report: &Report) -> Vec<String> {
         .into_iter()
         .chain(told::watches(report))
         .chain(told::runtimes(report))
+        .chain(told::detection(report))
         .chain(owners::remarks(report))
         .collect()
 }

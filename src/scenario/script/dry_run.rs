@@ -42,6 +42,8 @@ pub struct DryScenario {
     pub pace: String,
     /// Cycles.
     pub cycles: Span<u32>,
+    /// The cycle up to which it may go on where the judge expects that this decides.
+    pub further_cycles: u32,
     /// How long it takes; `None` where that depends on the target's speed.
     pub duration: Option<Span<Duration>>,
     /// Operations, warm-up included; `None` where that depends on the target's speed, and for idle ones.
@@ -75,6 +77,7 @@ fn scenario(script: &Script, scenario: &Scenario) -> DryScenario {
         steps: scenario.plan.steps.clone(),
         pace: pace(scenario),
         cycles,
+        further_cycles: scenario.further_cycles,
         duration,
         operations,
         heap_interval_bytes: match script.plan.heap {
