@@ -126,7 +126,7 @@ fn sample(n: u64) -> Sample {
     let noise = (n as u32).wrapping_mul(2_654_435_761) >> 27;
     let private = 20_000_000 + n * 100 + u64::from(noise) * PAGE;
     let rss = private + 8_000_000;
-    let memory = Memory { rss, pss: rss - 1000, private, shared: 1 << 20, file: 7 << 20, swap: 0 };
+    let memory = Memory { rss, pss: rss - 1000, private, shared: 1 << 20, file: 7 << 20, swap: 0, lazily_freed: 0 };
     Sample {
         at: Moment(n * 1_000_000 / HERTZ),
         processes: 3,

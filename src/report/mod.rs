@@ -9,6 +9,7 @@ mod equation;
 pub mod escape;
 pub mod heap;
 mod heap_files;
+mod holders;
 pub mod judged;
 mod limits;
 mod markdown;

@@ -32,6 +32,7 @@ pub(super) fn text(report: &Report, colour: ColorMode, width: usize, files: Opti
     figures::curves(&mut page, report);
     owners::owners(&mut page, report);
     figures::ledgers(&mut page, report);
+    notes::holders(&mut page, report);
     notes::endings(&mut page, report);
     notes::answers(&mut page, report);
     notes::limits_of_the_verdicts(&mut page, report);

@@ -11,6 +11,10 @@ use crate::units::{Unit, show_count};
 
 /// Scenarios named in a sentence; of more, only their number is told.
 const MOST_NAMES: usize = 3;
+/// Pages that were freed lazily are told of from so many bytes on, ...
+const MUCH_LAZILY_FREED: u64 = 4 << 20;
+/// ... and from one part in so many of the resident memory.
+const LEAST_PART: u64 = 20;
 
 /// What is to be said of the managed runtimes of a run: one sentence for scenarios of the same kind.
 pub(super) fn runtimes(report: &Report) -> Vec<String> {
@@ -95,6 +99,21 @@ fn detection_limit(finding: &ScenarioFinding) -> Option<String> {
             plain(&plan.name),
             show_count(least),
             show_count(finding.operations as f64)
+        )
+    })
+}
+
+/// Memory that the target gave back and the kernel still counts as resident, where it is no little.
+pub(super) fn lazily_freed(report: &Report) -> Option<String> {
+    let last = report.recording.records.iter().rev().find_map(|record| match record {
+        Record::Sample(sample) => sample.memory,
+        _ => None,
+    })?;
+    let told = Unit::Bytes.show(last.lazily_freed as f64);
+    (last.lazily_freed >= MUCH_LAZILY_FREED && last.lazily_freed.saturating_mul(LEAST_PART) >= last.rss).then(|| {
+        format!(
+            "{told} of the resident memory was freed by the target with MADV_FREE: the kernel takes it when it needs it. It counts in \
+             RSS, and neither in private memory nor in its peak"
         )
     })
 }

@@ -120,6 +120,10 @@ pub struct Memory {
     pub file: u64,
     /// Swapped out (proportional). Part of `private`.
     pub swap: u64,
+    /// Anonymous memory that the target gave back with `MADV_FREE` and the kernel has not taken yet (LazyFree): resident, and no part of
+    /// `private`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lazily_freed: u64,
 }
 
 /// Processes around the target, apart from live members that carry load.

@@ -305,3 +305,59 @@ fn workers_that_end_and_are_started_again_are_told() {
     let report = fs::read_to_string(folder.path().join("run/report.md")).expect("a report");
     assert!(report.contains("was started again"), "{report}");
 }
+
+/// Two equal workers that hold what they have, and one that keeps 100 KiB every 20 ms; its pid goes to standard output.
+const ONE_OF_THREE: &str = "
+import os, time
+for i in range(3):
+    if os.fork() == 0:
+        kept = [bytearray(4 << 20)]
+        if i == 1: print('the leaking one is', os.getpid(), flush=True)
+        while True:
+            if i == 1: kept.append(bytearray(102400))
+            time.sleep(0.02)
+while True: time.sleep(1)
+";
+
+#[test]
+fn the_one_worker_that_grows_is_named() {
+    let _machine = part_of_machine();
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let mut command = tidewatch();
+    command.args(["run", "--for", "6s", "--out"]).arg(&run).args(["--", "/usr/bin/python3", "-c", ONE_OF_THREE]);
+    let told = told(&mut command);
+    let said = fs::read_to_string(run.join("stdout.log")).expect("its output");
+    let pid = said.trim().rsplit_once(' ').expect("a pid").1;
+    let text = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(&format!("Which process grew process {pid} (python3) grew by")), "{told}");
+    let report = fs::read_to_string(run.join("report.md")).expect("a report");
+    assert!(report.contains(&format!("process {pid} ")), "{report}");
+}
+
+/// Maps, fills and gives back 1 MiB every 50 ms: the pages stay resident until the kernel needs them.
+const FREES_LAZILY: &str = "
+import mmap, time
+kept = []
+while True:
+    one = mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for at in range(0, 1 << 20, 4096): one[at] = 1
+    one.madvise(mmap.MADV_FREE)
+    kept.append(one)
+    time.sleep(0.05)
+";
+
+#[test]
+fn pages_that_were_freed_lazily_are_no_growth_of_the_peak() {
+    let _machine = part_of_machine();
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let mut command = tidewatch();
+    command.args(["run", "--for", "12s", "--json", "--inconclusive", "pass", "--out"]).arg(&run);
+    let told = told(command.args(["--", "/usr/bin/python3", "-c", FREES_LAZILY]));
+    assert_eq!(told.code, Some(0), "{told}");
+    let report = fs::read_to_string(run.join("report.md")).expect("a report");
+    assert!(report.contains("of the resident memory was freed by the target with MADV"), "{report}");
+    let peak = judged(&told.summary(), "peak").clone();
+    assert!(peak["growth"].as_f64().is_some_and(|growth| growth < 20e6), "{peak}");
+}

@@ -2,7 +2,8 @@
 //!
 //! The high-water mark (VmHWM) is the highest resident set since it was last reset, so a reading belongs to a cycle
 //! only if the reset was made for that cycle, or if the mark rose since it was last read. Files and shared memory
-//! are taken off by what they are at the tick of the reading.
+//! are taken off by what they are at the tick of the reading, and pages that the target gave back and the kernel may take
+//! (LazyFree) by what the last exact reading told.
 
 use crate::sample::{Event, Phase, Sample};
 
@@ -13,6 +14,8 @@ pub(super) struct Peaks {
     reset_for: Option<u32>,
     /// The last reading since the reset.
     last_mark: Option<u64>,
+    /// Resident pages that the target had given back at the last exact reading.
+    lazily_freed: u64,
 }
 
 impl Peaks {
@@ -29,9 +32,16 @@ impl Peaks {
 
     /// The highest anonymous memory known at this tick, in bytes.
     pub(super) fn value(&mut self, sample: &Sample, cycle: u32) -> Option<f64> {
+        if let Some(memory) = sample.memory {
+            self.lazily_freed = memory.lazily_freed;
+        }
         let seen = sample.anonymous;
         let between = self.of_mark(sample, cycle);
-        seen.max(between).map(|bytes| bytes as f64)
+        // How much of it was given back since is not known.
+        if self.lazily_freed > 0 && sample.memory.is_none() {
+            return None;
+        }
+        seen.max(between).map(|bytes| bytes.saturating_sub(self.lazily_freed) as f64)
     }
 
     fn of_mark(&mut self, sample: &Sample, cycle: u32) -> Option<u64> {

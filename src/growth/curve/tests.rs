@@ -51,7 +51,7 @@ fn marks_place_points_even_when_records_are_out_of_order() {
 #[test]
 fn each_metric_is_read_from_its_place_and_missing_is_no_point() {
     use MemorySource::{SmapsRollup, Statm};
-    let memory = Memory { rss: 90, pss: 80, private: 70, shared: 5, file: 15, swap: 0 };
+    let memory = Memory { rss: 90, pss: 80, private: 70, shared: 5, file: 15, swap: 0, lazily_freed: 0 };
     let tree = TreeCounts { children: 3, zombies: 2, orphans: 1 };
     let records = [
         sample(1, |s| (s.rss, s.anonymous, s.fds, s.own_connections) = (Some(99), Some(66), Some(20), 25)),
@@ -97,6 +97,27 @@ fn each_metric_is_read_from_its_place_and_missing_is_no_point() {
 
 fn peak_tick(second: u64, anonymous: u64, mark: Option<u64>) -> Record {
     sample(second, |s| (s.rss, s.anonymous, s.high_water) = (Some(anonymous + 30), Some(anonymous), mark))
+}
+
+#[test]
+fn pages_that_the_target_gave_back_are_no_part_of_the_peak() {
+    let exact = |second, anonymous, lazily_freed| {
+        sample(second, |s| {
+            let memory = Memory { rss: anonymous, lazily_freed, ..Memory::default() };
+            (s.rss, s.anonymous, s.high_water, s.memory) =
+                (Some(anonymous), Some(anonymous), Some(anonymous), Some(memory));
+        })
+    };
+    let records = [
+        exact(1, 100, 0),
+        exact(2, 150, 50),
+        // How much of it was given back since is not known at a tick without an exact reading.
+        peak_tick(3, 170, None),
+        exact(4, 200, 100),
+        exact(5, 180, 0),
+        exact(6, 30, 40),
+    ];
+    assert_eq!(values(&Metric::Peak, MemorySource::SmapsRollup, &records), [100.0, 100.0, 100.0, 180.0, 0.0]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(crate) fn parse_rollup(text: &[u8], shmem: impl FnOnce() -> u64) -> Option<M
     let shared = fields.pss_shmem.unwrap_or_else(shmem);
     let file = fields.pss_file.unwrap_or_else(|| fields.pss.saturating_sub(anonymous).saturating_sub(shared));
     let private = anonymous.saturating_add(swap).saturating_sub(fields.lazy_free);
-    Some(Memory { rss, pss: fields.pss, private, shared, file, swap })
+    Some(Memory { rss, pss: fields.pss, private, shared, file, swap, lazily_freed: fields.lazy_free })
 }
 
 /// Reads the exact figures of one process.
@@ -111,6 +111,7 @@ pub(crate) fn add(sum: Memory, one: Memory) -> Memory {
         shared: sum.shared.saturating_add(one.shared),
         file: sum.file.saturating_add(one.file),
         swap: sum.swap.saturating_add(one.swap),
+        lazily_freed: sum.lazily_freed.saturating_add(one.lazily_freed),
     }
 }
 
@@ -137,10 +138,25 @@ mod tests {
     #[test]
     fn rollups_of_old_and_new_kernels() {
         let kb = |n: u64| n * 1024;
-        let new = Memory { rss: kb(1612), pss: kb(321), private: kb(78), shared: kb(16), file: kb(205), swap: kb(8) };
+        let new = Memory {
+            rss: kb(1612),
+            pss: kb(321),
+            private: kb(78),
+            shared: kb(16),
+            file: kb(205),
+            swap: kb(8),
+            lazily_freed: kb(30),
+        };
         assert_eq!(parse_rollup(NEW.as_bytes(), || panic!("not asked for")), Some(new));
-        let old =
-            Memory { rss: kb(5000), pss: kb(3000), private: kb(1840), shared: kb(300), file: kb(900), swap: kb(40) };
+        let old = Memory {
+            rss: kb(5000),
+            pss: kb(3000),
+            private: kb(1840),
+            shared: kb(300),
+            file: kb(900),
+            swap: kb(40),
+            lazily_freed: 0,
+        };
         assert_eq!(parse_rollup(OLD.as_bytes(), || kb(300)), Some(old));
     }
 

@@ -21,7 +21,7 @@ use super::tree::{Kinship, Tree};
 use super::{memory, tasks};
 use crate::probe::missing::MissingLog;
 use crate::probe::{OwnSockets, ProbeError, Roots};
-use crate::sample::{Detail, Event, Metric, Process, Sample};
+use crate::sample::{Detail, Event, Memory, Metric, Process, Sample};
 
 /// Room for one reading of a folder.
 const LISTING: usize = 32 * 1024;
@@ -44,6 +44,7 @@ pub struct Watcher {
     runtimes: Runtimes,
     /// Who came and went when the tree was looked over within a reading.
     untold: Vec<Event>,
+    exact: Exact,
     /// Fast samples taken so far.
     round: usize,
     /// Whether processes that seem idle may keep their last figures in a fast sample.
@@ -57,8 +58,28 @@ const MANY: usize = 16;
 /// At every so many ticks each of them is.
 const IN_TURN: usize = 8;
 
-/// How often the exact memory of a tree is read again because a process came or went meanwhile.
-const EXACT_TRIES: usize = 3;
+/// How long to wait, in milliseconds, before the exact memory of a tree is read again: because a process came or went meanwhile, ...
+const NO_PAUSES_MS: [u64; 2] = [0, 0];
+/// ... because one has no memory any more and has not ended: it is giving its pages back, ...
+const ENDING_PAUSES_MS: [u64; 6] = [1, 2, 4, 8, 16, 32];
+/// ... or because the sum is much lower than the last: it fell, or a process that is being forked shares all pages of its parent.
+const FALLEN_PAUSES_MS: [u64; 2] = [1, 4];
+/// Lower by more than one part in so many.
+const FALLEN_PART: u64 = 10;
+
+/// What is remembered of the last exact reading.
+#[derive(Debug, Default)]
+struct Exact {
+    private: u64,
+    /// Some process never could be read, however long it was waited for.
+    is_hopeless: bool,
+}
+
+impl Exact {
+    fn fell(&self, memory: Option<Memory>) -> bool {
+        memory.is_some_and(|memory| memory.private < self.private - self.private / FALLEN_PART)
+    }
+}
 
 impl Watcher {
     /// Opens the roots. Descendants join at the first [`Watcher::scan`].
@@ -98,6 +119,7 @@ impl Watcher {
             listened: BTreeSet::new(),
             runtimes: Runtimes::default(),
             untold: Vec::new(),
+            exact: Exact::default(),
             round: 0,
             spares: false,
             unfinished: None,
@@ -229,21 +251,31 @@ impl Watcher {
     ///
     /// Pages that processes share are split among them, so the sum belongs to one moment only if none came or went
     /// while it was read: then it is read again. What a process had of them as it went is in no share any more, nor
-    /// what one has that just came: such a sum is too low, and the highest of a few is nearest.
+    /// what one has that just came: such a sum is too low, and the highest of a few is nearest. A process that is ending, or
+    /// being forked and in no list yet, is waited for: it takes its share for as long as that lasts.
     pub fn exact(&mut self, into: &mut Sample) {
         into.memory = None;
         self.look_over();
-        for _ in 0..EXACT_TRIES {
+        let mut tries = 0;
+        let mut is_whole;
+        loop {
             let before = self.members.clone();
             let Some(all) = self.each("smaps_rollup", Metric::Private, memory::read_rollup) else { return };
-            let whole = all.len() == before.len();
+            is_whole = all.len() == before.len();
             let sum = all.into_iter().map(|(_, memory)| memory).reduce(memory::add);
             into.memory = into.memory.into_iter().chain(sum).max_by_key(|memory| memory.pss);
             self.look_over();
-            if whole && self.members == before {
-                return;
-            }
+            let pause = match (is_whole, self.members == before) {
+                (false, _) if !self.exact.is_hopeless => ENDING_PAUSES_MS.get(tries),
+                (true, true) if self.exact.fell(into.memory) => FALLEN_PAUSES_MS.get(tries),
+                (true, true) => None,
+                _ => NO_PAUSES_MS.get(tries),
+            };
+            let Some(&pause) = pause else { break };
+            std::thread::sleep(Duration::from_millis(pause));
+            tries += 1;
         }
+        self.exact = Exact { private: into.memory.map_or(0, |memory| memory.private), is_hopeless: !is_whole };
     }
 
     /// The highest resident set since the last reset, summed over the tree.

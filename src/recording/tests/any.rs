@@ -53,6 +53,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
                 shared,
                 file,
                 swap,
+                lazily_freed: swap / 2,
             }),
             tree: tree.map(|[children, zombies, orphans]| TreeCounts { children, zombies, orphans }),
             high_water,

@@ -5,7 +5,7 @@ use crate::attribution::Resource;
 use crate::growth::{Axis, Growth, Verdict};
 use crate::report::equation::{self, Declared, Equation, Pace, Term};
 use crate::report::limits::LimitTime;
-use crate::report::{Report, limits as times, terminal, words};
+use crate::report::{Report, holders, limits as times, terminal, words};
 use crate::units::{Unit, show_count};
 
 /// `count x each = growth` over a day, for each resource.
@@ -230,6 +230,11 @@ pub(super) fn ledgers(out: &mut Document, report: &Report) {
         out.block("Nothing grew.");
     } else {
         out.table(&columns, &rows);
+    }
+    let holders = holders::sentences(report);
+    if !holders.is_empty() {
+        out.block("Which process grew:");
+        out.list(holders.iter().map(|sentence| escaped(sentence)));
     }
 }
 

@@ -4,7 +4,7 @@ use super::layout::Page;
 use crate::exit::ExitCode;
 use crate::growth::Verdict;
 use crate::recording::Mode;
-use crate::report::{Report, Written, more, owners, restarts, told, words};
+use crate::report::{Report, Written, holders, more, owners, restarts, told, words};
 use crate::sample::{Border, Effort, Event, Mark, MemorySource, Metric, Plan, Record, Shape, Stop, Tally};
 
 /// How the target ended, where tidewatch did not end it.
@@ -33,6 +33,18 @@ pub(in crate::report) fn unexpected_endings(report: &Report) -> Vec<String> {
         sentences.extend(ending.evidence.iter().cloned());
     }
     sentences
+}
+
+/// Which process of a tree grew.
+pub(super) fn holders(page: &mut Page, report: &Report) {
+    let holders = holders::sentences(report);
+    if holders.is_empty() {
+        return;
+    }
+    page.heading("Which process grew");
+    for sentence in holders {
+        page.item("  ", &sentence);
+    }
 }
 
 /// Answers that were not operations: errors, backpressure, ticks that were missed.
@@ -91,6 +103,7 @@ pub(in crate::report) fn limit_sentences(report: &Report) -> Vec<String> {
         .chain(told::watches(report))
         .chain(told::runtimes(report))
         .chain(told::detection(report))
+        .chain(told::lazily_freed(report))
         .chain(owners::remarks(report))
         .collect()
 }
