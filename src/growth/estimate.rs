@@ -25,7 +25,8 @@ pub(super) struct Rate {
     /// The figure, with the union of the interval of the Theil-Sen slope, its variance widened for dependent floors, and that
     /// of the mean rate by Newey-West, widened by one step at each end.
     pub figure: Estimate,
-    /// The lower end of the interval of the slope alone. Unlike that of the mean rate it takes no wave for doubt.
+    /// The lower end of the interval of the slope alone, as the rule has it elsewhere. Unlike that of the mean rate it takes no wave
+    /// for doubt.
     slope_low: f64,
 }
 
@@ -38,6 +39,7 @@ impl Rate {
         let net = MeanRate::of(x, y)?;
         let typical = slopes.median();
         let rho = lag_one_autocorrelation(&residuals(x, y, typical)).clamp(-MOST_AUTOCORRELATION, MOST_AUTOCORRELATION);
+        let (slope_low, _) = slopes.interval(LEVEL, VARIANCE_FACTOR);
         let (low, high) = slopes.interval(LEVEL, VARIANCE_FACTOR.max((1.0 + rho) / (1.0 - rho)));
         let range = x[x.len() - 1] - x[0];
         let half = net.half_interval(LEVEL) + quantum / range;
@@ -49,7 +51,7 @@ impl Rate {
             low: low.min(net.value - half).min(value).min(falls_to(x, y).unwrap_or(value)),
             high: high.max(net.value + half).max(value),
         };
-        figure.is_finite().then_some(Self { figure, slope_low: low.min(value) })
+        figure.is_finite().then_some(Self { figure, slope_low: slope_low.min(value) })
     }
 
     /// The figure of growth that was seen to go on. Where its interval begins below what is growth at all, it is that of the
