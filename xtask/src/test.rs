@@ -11,7 +11,8 @@ pub fn run() -> Result<()> {
     needs::meet(Set::Tests)?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    // This builds the fixtures' binaries too, beside the tests that start them.
+    // Fixtures without tests of their own are built by nobody else.
+    cargo(&["build", "--workspace", "--bins", "--examples"])?;
     cargo(&["test", "--workspace"])?;
     torture::run(&["--minutes", "2", "--seed", "1"])?;
     cargo(&["doc", "--workspace", "--no-deps", "--config", "build.rustdocflags=[\"-D\",\"warnings\"]"])

@@ -412,3 +412,20 @@ fn most_held() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(4096).min(1 << 20);
     (limit as usize / 16).max(8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_that_is_lower_by_more_than_a_tenth_is_taken_again() {
+        for (last, now, fell) in
+            [(1000, 899, true), (1000, 900, false), (1000, 2000, false), (0, 0, false), (5, 4, true)]
+        {
+            let exact = Exact { private: last, is_hopeless: false };
+            let memory = Memory { private: now, ..Memory::default() };
+            assert_eq!(exact.fell(Some(memory)), fell, "{now} after {last}");
+        }
+        assert!(!Exact { private: 1000, is_hopeless: false }.fell(None));
+    }
+}
