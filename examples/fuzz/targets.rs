@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::formats;
-use tidewatch::growth::{Budget, Collector, Demand, Query, Question, judge, read_curves};
+use tidewatch::growth::{Query, Question, judge, read_curves};
 use tidewatch::probe::fuzzing;
 use tidewatch::probe::heap::OpenModule;
 use tidewatch::probe::heap::symbols::Symbolizer;
@@ -213,16 +213,7 @@ fn curves(_: &Path) -> Target {
                 }
             };
             let judged = |curve: tidewatch::growth::Foreign| {
-                let smallest = curve.curve.axis.usual_smallest().of(curve.curve.metric.unit());
-                let question = Question {
-                    smallest,
-                    demand: Demand::Usual,
-                    time_driven: None,
-                    expect_cap: None,
-                    budget: Budget::Spent,
-                    collector: Collector::None,
-                };
-                let growth = judge(&curve.curve, &question);
+                let growth = judge(&curve.curve, &Question::about(&curve.curve, None));
                 // The name of a file and its labels may say what they like; figures may not.
                 Judged {
                     file: "file".into(),

@@ -14,8 +14,7 @@ use super::outcome;
 use super::patient::Patient;
 use crate::exit::ExitCode;
 use crate::growth::{
-    Bound, Budget, Collector, Curve, CurveError, Demand, Foreign, Query, Question, Verdict, judge, parse_value_unit,
-    read_curves,
+    Bound, Curve, CurveError, Foreign, Query, Question, Verdict, judge, parse_value_unit, read_curves,
 };
 use crate::input::{self, Pipes};
 use crate::report::chart::Panel;
@@ -240,15 +239,7 @@ fn read(file: &Path, query: &Query) -> Result<Vec<Foreign>, CurveError> {
 fn judged(file: &str, foreign: Foreign, asked: &Asked) -> (Judged, Option<Panel>) {
     let Foreign { series, curve, remarks, sums } = foreign;
     let unit = curve.metric.unit();
-    let named = asked.smallest.value(unit);
-    let question = Question {
-        smallest: named.unwrap_or_else(|| curve.usual_smallest()),
-        demand: if named.is_some() { Demand::Named } else { Demand::Usual },
-        time_driven: None,
-        expect_cap: None,
-        budget: Budget::Spent,
-        collector: Collector::None,
-    };
+    let question = Question::about(&curve, asked.smallest.value(unit));
     let name = series.map_or_else(|| file.to_owned(), |series| format!("{file}#{series}"));
     let growth = judge(&curve, &question);
     let panel = asked.is_plotted.then(|| panel(&name, &curve, &growth));

@@ -156,21 +156,18 @@ impl Curve {
         }
     }
 
-    /// The smallest growth that matters where nobody says, per unit of the axis. What matters over a week is less per second
-    /// than what matters over a minute: along seconds it is no more than what comes to a small share of the level over the
-    /// whole curve, or to what its noise hides.
-    pub fn usual_smallest(&self) -> f64 {
-        self.usual_smallest_by(self.reach())
-    }
-
     /// Where its axis ends.
     pub fn reach(&self) -> f64 {
         self.points.last().map_or(0.0, |last| last.x)
     }
 
-    /// The same for a run that goes on until its axis reaches a place. What is driven in cycles is asked for no less than it can
+    /// The smallest growth that matters where nobody says, per unit of the axis. What matters over a week is less per second
+    /// than what matters over a minute: along seconds it is no more than what comes to a small share of the level over the
+    /// whole curve, or to what its noise hides.
+    ///
+    /// It is asked of a run that goes on until its axis reaches a place: what is driven in cycles is asked for no less than it can
     /// show: a tail at rest holds half of the axis, and must be long enough for it.
-    pub fn usual_smallest_by(&self, reach: f64) -> f64 {
+    pub fn usual_smallest(&self, reach: f64) -> f64 {
         let unit = self.metric.unit();
         let usual = self.axis.usual_smallest().of(unit);
         let (true, Some(first), Some(last)) = (self.is_cut_by_time(), self.points.first(), self.points.last()) else {

@@ -79,7 +79,7 @@ fn falls_to(x: &[f64], y: &[f64]) -> Option<f64> {
 }
 
 impl Estimate {
-    fn is_finite(&self) -> bool {
+    pub(super) fn is_finite(&self) -> bool {
         self.value.is_finite() && self.low.is_finite() && self.high.is_finite()
     }
 

@@ -119,12 +119,12 @@ pub(super) fn time_driven(facts: &Facts<'_>) -> String {
     )
 }
 
-/// Growth that is surely below what matters.
+/// Growth that is surely small.
 pub(super) fn creep(facts: &Facts<'_>) -> String {
-    format!("creeps by {}: growth that matters is {} or more", facts.rate(), facts.per(2.0 * facts.ground.least))
+    format!("creeps by {}: surely below {}", facts.rate(), facts.per(2.0 * facts.ground.least))
 }
 
-/// Growth that may be below half of what matters.
+/// Growth that may be small.
 pub(super) fn may_be_creep(facts: &Facts<'_>) -> String {
     format!(
         "rises by {}, which may be less than the least that is called growth, {}",

@@ -178,7 +178,7 @@ impl Figures {
         let (x, y) = series.cycles_from(start);
         let rate = Rate::of(x, y, ground.quantum);
         let per_unit = match decision.map(|decision| decision.why) {
-            Some(Why::Stairs(stair)) => Some(stair.per_unit),
+            Some(Why::Stairs(stair)) => Some(stair.per_unit).filter(Estimate::is_finite),
             Some(Why::Rising { .. } | Why::Events { .. }) => rate.map(|rate| rate.of_growth(ground.least)),
             Some(Why::Rest(_)) | None => rate.map(|rate| rate.figure),
         };

@@ -117,12 +117,19 @@ impl Question {
     /// for a run that goes on until its axis reaches `reach`.
     pub fn of(plan: &ScenarioPlan, curve: &Curve, reach: f64) -> Self {
         let unit = curve.metric.unit();
-        let (smallest, demand) = if plan.usual.of(unit) {
-            (curve.usual_smallest_by(reach), Demand::Usual)
-        } else {
-            (plan.smallest.of(unit), Demand::Named)
-        };
-        let (expect_cap, budget, collector) = (plan.expect_cap, Budget::Spent, Collector::None);
+        let named = (!plan.usual.of(unit)).then(|| plan.smallest.of(unit));
+        Self { expect_cap: plan.expect_cap, ..Self::reaching(curve, named, reach) }
+    }
+
+    /// What is asked of a curve that is all there is: for the growth that somebody named, or for what is usual.
+    pub fn about(curve: &Curve, named: Option<f64>) -> Self {
+        Self::reaching(curve, named, curve.reach())
+    }
+
+    fn reaching(curve: &Curve, named: Option<f64>, reach: f64) -> Self {
+        let smallest = named.unwrap_or_else(|| curve.usual_smallest(reach));
+        let demand = if named.is_some() { Demand::Named } else { Demand::Usual };
+        let (expect_cap, budget, collector) = (None, Budget::Spent, Collector::None);
         Self { smallest, demand, time_driven: None, expect_cap, budget, collector }
     }
 }

@@ -68,14 +68,14 @@ pub(super) fn stair(x: &[f64], y: &[f64]) -> Option<Stair> {
 }
 
 /// What is held lies between what the container holds just before each step and just after it. The line along the feet of the
-/// steps is the slowest growth that the steps can come from, the line along their tops the fastest. The figure is what came over
-/// the whole run, which is neither as high as after a step nor as low as before one.
+/// steps is the slowest growth that the steps can come from, the line along their tops the fastest: each step is higher than the one
+/// before. The figure is what came over the whole run, which is neither as high as after a step nor as low as before one.
 fn per_unit(x: &[f64], kept: &[f64], first: &Step, last: &Step) -> Estimate {
     let range = last.x - first.x;
     let along = |value: fn(&[f64], &Step) -> f64| (value(kept, last) - value(kept, first)) / range;
     let (feet, tops) = (along(|kept, step| kept[step.to] - step.height), along(|kept, step| kept[step.to]));
     let net = (kept[kept.len() - 1] - kept[0]) / (x[x.len() - 1] - x[0]);
-    Estimate { value: net.clamp(feet.min(tops), tops.max(feet)), low: feet.min(tops), high: tops.max(feet) }
+    Estimate { value: net.max(feet).min(tops), low: feet, high: tops }
 }
 
 /// Whether the step has been seen at more than the one last floor, which may be a bulge.

@@ -220,10 +220,10 @@ fn where_nobody_asks_the_smallest_growth_follows_the_run() {
         (Metric::Private, 50, 24.0, 1024.0),
         (Metric::Fds, 50, 0.0, 1e-4),
     ] {
-        assert_eq!(curve(metric.clone(), cycles).usual_smallest_by(reach), smallest, "{metric:?} {reach}");
+        assert_eq!(curve(metric.clone(), cycles).usual_smallest(reach), smallest, "{metric:?} {reach}");
     }
     let few = curve(Metric::Fds, 50);
-    let found = judge(&few, &Question { smallest: few.usual_smallest(), demand: Demand::Usual, ..question(1.0) });
+    let found = judge(&few, &Question::about(&few, None));
     assert_eq!(found.verdict, Verdict::Flat, "{}", found.reason);
 }
 

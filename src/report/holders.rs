@@ -18,8 +18,7 @@ const LEAST_GROWTH: f64 = 1024.0 * 1024.0;
 pub(super) fn sentences(report: &Report) -> Vec<String> {
     let passages = report.recording.passages();
     let told = passages.iter().zip(&report.findings.scenarios).filter_map(|(passage, finding)| {
-        let is_at_rest = |verdict| verdict == Verdict::Flat;
-        finding.growth(&Metric::Private).filter(|growth| !is_at_rest(growth.verdict))?;
+        finding.growth(&Metric::Private).filter(|growth| growth.verdict != Verdict::Flat)?;
         let sentence = holder(passage)?.sentence();
         Some(if passages.len() > 1 { format!("{}: {sentence}", plain(&finding.plan.name)) } else { sentence })
     });

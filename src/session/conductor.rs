@@ -136,12 +136,13 @@ impl Stage for Conductor<'_> {
         self.look(Look::Border, self.peak()).await;
         let enough = self.min_operations.is_none_or(|least| self.operations() >= least);
         let decided = || self.verdicts(Budget::Open).iter().all(|growth| effort::suffices(self.effort, growth, cycle));
+        let planned = self.plan.load.max_cycles;
         let stopped = || Activity::of(&self.recorder.recent()).is_mostly_stopped();
         if enough && is_look(cycle) && decided() && !stopped() {
             Go::Decided
         } else if self.time.ends_before_another_cycle() {
             Go::OutOfTime
-        } else if cycle < self.progress.borrow().max_cycles {
+        } else if cycle < planned || cycle > planned && !is_look(cycle) {
             Go::On
         } else {
             self.further(cycle)

@@ -3,7 +3,7 @@
 
 use std::f64::consts::TAU;
 
-use tidewatch::growth::{Axis, Budget, Collector, Curve, Demand, Growth, Point, Question, judge};
+use tidewatch::growth::{Axis, Curve, Growth, Point, Question, judge};
 use tidewatch::sample::{Metric, Phase};
 
 use super::Truth;
@@ -215,15 +215,5 @@ impl Week {
 
 /// Judges such a curve as `tidewatch judge` does.
 pub fn judge_week(curve: &Curve) -> Growth {
-    judge(
-        curve,
-        &Question {
-            smallest: curve.usual_smallest(),
-            demand: Demand::Usual,
-            time_driven: None,
-            expect_cap: None,
-            budget: Budget::Spent,
-            collector: Collector::None,
-        },
-    )
+    judge(curve, &Question::about(curve, None))
 }

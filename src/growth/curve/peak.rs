@@ -2,8 +2,8 @@
 //!
 //! The high-water mark (VmHWM) is the highest resident set since it was last reset, so a reading belongs to a cycle
 //! only if the reset was made for that cycle, or if the mark rose since it was last read. Files and shared memory
-//! are taken off by what they are at the tick of the reading, and pages that the target gave back and the kernel may take
-//! (LazyFree) by what the last exact reading told.
+//! are taken off by what they are at the tick of the reading. So are pages that the target gave back and the kernel may take
+//! (LazyFree): only an exact reading tells how many they are, so where there are any, ticks without one are no points.
 
 use crate::sample::{Event, Phase, Sample};
 

@@ -29,7 +29,7 @@ use std::path::Path;
 
 use self::lines::{Head, Lines};
 use self::sheet::Sheet;
-use super::{Budget, Collector, Curve, Demand, Growth, Question, judge};
+use super::{Curve, Growth, Question, judge};
 use crate::units::Unit;
 
 pub use query::{Bound, Query, parse_value_unit};
@@ -150,16 +150,7 @@ pub fn read_curve(input: impl BufRead, unit: Unit) -> Result<Curve, CurveError> 
 /// As [`read_curve`].
 pub fn judge_csv(path: &Path, unit: Unit) -> Result<Growth, CurveError> {
     let curve = read_curve(BufReader::new(File::open(path).map_err(CurveError::Read)?), unit)?;
-    let smallest = curve.usual_smallest();
-    let question = Question {
-        smallest,
-        demand: Demand::Usual,
-        time_driven: None,
-        expect_cap: None,
-        budget: Budget::Spent,
-        collector: Collector::None,
-    };
-    Ok(judge(&curve, &question))
+    Ok(judge(&curve, &Question::about(&curve, None)))
 }
 
 /// A number that is one: neither infinite nor not a number.

@@ -1,6 +1,6 @@
 //! Curves over time whose answer is plain to the eye.
 
-use super::super::{Axis, Budget, Collector, Curve, Demand, Growth, Point, Question, Verdict, judge};
+use super::super::{Axis, Curve, Growth, Point, Question, Verdict, judge};
 use crate::sample::{Metric, Phase};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -29,9 +29,7 @@ fn curve(days: f64, value: impl Fn(f64) -> f64) -> Curve {
 }
 
 fn judged(curve: &Curve) -> Growth {
-    let smallest = curve.usual_smallest();
-    let (budget, collector) = (Budget::Spent, Collector::None);
-    judge(curve, &Question { smallest, demand: Demand::Usual, time_driven: None, expect_cap: None, budget, collector })
+    judge(curve, &Question::about(curve, None))
 }
 
 fn days_after_begin(growth: &Growth) -> f64 {

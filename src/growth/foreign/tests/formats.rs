@@ -469,14 +469,7 @@ fn every_format_gets_the_same_verdict_and_figures() {
         let found = read_curves(text.as_bytes(), &Query::default()).unwrap_or_else(|error| panic!("{format}: {error}"));
         let curve = &found[0].curve;
         let smallest = curve.axis.usual_smallest().of(Unit::Bytes);
-        let question = Question {
-            smallest,
-            demand: Demand::Named,
-            time_driven: None,
-            expect_cap: None,
-            budget: Budget::Spent,
-            collector: Collector::None,
-        };
+        let question = Question::about(curve, Some(smallest));
         let growth = judge(curve, &question);
         let rate = growth.per_op.map_or(0.0, |growth| growth.value);
         let (verdict, expected) = *first.get_or_insert((growth.verdict, rate));
