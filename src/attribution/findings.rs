@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::heap::{self, HeapFinding};
 use super::ledger::{self, Ledger};
+use super::revised;
 use crate::growth::{Activity, Axis, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
 use crate::recording::{Passage, Recording};
 use crate::sample::{
@@ -62,11 +63,15 @@ impl ScenarioFinding {
         axis(self.plan.shape)
     }
 
-    /// The gated metrics that grow without end.
-    pub fn unbounded(&self) -> impl Iterator<Item = &Growth> {
-        self.growths
-            .iter()
-            .filter(|growth| growth.verdict == Verdict::Unbounded && Metric::GATED.contains(&growth.metric))
+    /// The gated metrics that go on growing.
+    pub fn growing(&self) -> impl Iterator<Item = &Growth> {
+        self.growths.iter().filter(|growth| growth.goes_on() && Metric::GATED.contains(&growth.metric))
+    }
+
+    /// Whether a peak rises only with private memory: it is then no finding of its own.
+    pub fn is_echo(&self, growth: &Growth) -> bool {
+        let private = self.growth(&Metric::Private).filter(|private| private.goes_on());
+        growth.metric == Metric::Peak && private.is_some_and(|private| revised::rises_with(growth, private))
     }
 }
 
@@ -90,23 +95,15 @@ impl ScenarioFinding {
     ) {
         let collector = Collector::of(passage.plan, passage.records);
         self.heap = heap::finding(ground, passage, &heap::Asked { growths: &self.growths, time_driven, collector });
-        let Some(heap) = self.heap.as_ref().filter(|heap| heap.is_at_rest()) else { return };
-        // There is an account only of private memory that grew.
-        let Some((account, grew)) = heap.account.zip(heap.private_growth) else { return };
-        for growth in self.growths.iter_mut().filter(|growth| growth.metric == Metric::Private) {
-            if growth.verdict > Verdict::Bounded && account.retained > RETAINED_SHARE * grew {
-                growth.reason = format!(
-                    "live heap is {}, so what grows is retained by the allocator and no leak; {}",
-                    heap.at_rest(),
-                    growth.reason
-                );
-            }
+        let Some(heap) = &self.heap else { return };
+        if heap.outlasts_collections() {
+            revised::needs_no_collection(&mut self.growths, heap, |metric| {
+                judge_metric(passage, metric, time_driven, Collector::None)
+            });
         }
+        revised::is_retained(&mut self.growths, heap);
     }
 }
-
-/// From this share of its growth on, private memory is said to be retained.
-const RETAINED_SHARE: f64 = 0.5;
 
 /// What growth is counted against in a scenario of this shape.
 pub(crate) fn axis(shape: Shape) -> Axis {
@@ -154,18 +151,7 @@ fn judge_passage(
     let mut growths: Vec<Growth> = metrics(passage.records)
         .into_iter()
         .filter(|metric| !is_axis(metric))
-        .filter_map(|metric| {
-            let curve = curve(passage, &metric);
-            let question = Question {
-                time_driven: match axis(passage.plan.shape) {
-                    Axis::Operations => time_driven.get(&metric).copied(),
-                    Axis::Seconds => None,
-                },
-                collector,
-                ..Question::of(passage.plan, &curve, curve.reach())
-            };
-            (!curve.points.is_empty()).then(|| judge(&curve, &question))
-        })
+        .filter_map(|metric| judge_metric(passage, &metric, time_driven, collector))
         .collect();
     let activity = Activity::of(passage.records);
     if let Some(why) = activity.says_nothing(passage.plan.shape) {
@@ -184,6 +170,22 @@ fn judge_passage(
         tally,
         ending: passage.records.iter().rev().find_map(unexpected_end),
     }
+}
+
+/// The verdict on a metric; none where it was never read.
+fn judge_metric(
+    passage: &Passage<'_>,
+    metric: &Metric,
+    time_driven: &BTreeMap<Metric, Estimate>,
+    collector: Collector,
+) -> Option<Growth> {
+    let curve = curve(passage, metric);
+    let time_driven = match axis(passage.plan.shape) {
+        Axis::Operations => time_driven.get(metric).copied(),
+        Axis::Seconds => None,
+    };
+    let question = Question { time_driven, collector, ..Question::of(passage.plan, &curve, curve.reach()) };
+    (!curve.points.is_empty()).then(|| judge(&curve, &question))
 }
 
 /// The curve of a metric in a scenario.

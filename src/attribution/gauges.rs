@@ -52,7 +52,7 @@ fn same_kind(gauge: Verdict, metric: Verdict) -> bool {
     match metric {
         Verdict::Unbounded => gauge == Verdict::Unbounded,
         Verdict::Bounded | Verdict::Flat => matches!(gauge, Verdict::Bounded | Verdict::Flat),
-        Verdict::Inconclusive => true,
+        Verdict::Retained | Verdict::Inconclusive => true,
     }
 }
 

@@ -116,7 +116,7 @@ pub fn parts(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, records: &
 /// The owner of most of what private memory grew by without end has the peak too, where nothing else is known of it: what is retained
 /// lifts every peak after it.
 fn by_private(plan: &Plan, finding: &ScenarioFinding, whole: f64, records: &[Record]) -> Option<Part> {
-    let private = finding.growth(&Metric::Private).filter(|private| private.verdict == Verdict::Unbounded)?;
+    let private = finding.growth(&Metric::Private).filter(|private| private.goes_on())?;
     if finding.plan.subsystem.is_some() || whole <= 0.0 {
         return None;
     }

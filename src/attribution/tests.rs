@@ -31,6 +31,12 @@ fn flooded(subsystems: Vec<Subsystem>, driven: Option<&str>, level: impl Fn(f64)
     story.finish()
 }
 
+/// What is known of a heap that only fragments.
+pub(super) fn heap_at_rest() -> super::HeapFinding {
+    let findings = Findings::of(&heap::recorded(Vec::new(), heap::fragmenting));
+    findings.scenarios[0].heap.clone().expect("the heap was sampled")
+}
+
 fn leak(bytes: f64, n: f64, gauges: &[(&'static str, f64)]) -> Level {
     Level { private: Some(20.0 * MIB + bytes * n), gauges: gauges.to_vec(), ..quiet() }
 }

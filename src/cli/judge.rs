@@ -261,6 +261,8 @@ fn exit_code(verdict: Verdict, inconclusive: InconclusiveWord) -> ExitCode {
     match (verdict, inconclusive) {
         (Verdict::Unbounded, _) => ExitCode::Crossed,
         (Verdict::Inconclusive, InconclusiveWord::Fail) => ExitCode::Inconclusive,
-        (Verdict::Inconclusive, InconclusiveWord::Pass) | (Verdict::Bounded | Verdict::Flat, _) => ExitCode::Held,
+        (Verdict::Inconclusive, InconclusiveWord::Pass) | (Verdict::Retained | Verdict::Bounded | Verdict::Flat, _) => {
+            ExitCode::Held
+        }
     }
 }

@@ -136,7 +136,7 @@ fn not_seen(metric: &Metric, findings: &Findings) -> String {
 fn verdict(growth: &Growth, axis: Axis) -> (Standing, String) {
     let unit = growth.metric.unit();
     match growth.verdict {
-        Verdict::Flat | Verdict::Bounded => (Standing::Held, growth.reason.clone()),
+        Verdict::Flat | Verdict::Bounded | Verdict::Retained => (Standing::Held, growth.reason.clone()),
         Verdict::Inconclusive => (Standing::Undecided, growth.reason.clone()),
         Verdict::Unbounded => {
             let rate = growth.per_op.map_or_else(String::new, |rate| {

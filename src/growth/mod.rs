@@ -50,6 +50,8 @@ pub enum Verdict {
     Bounded,
     /// The run could not decide.
     Inconclusive,
+    /// It grows, and what the program holds does not: its allocator retains the rest. No curve shows that by itself.
+    Retained,
     /// It grew and did not slow down.
     Unbounded,
 }
@@ -208,6 +210,11 @@ impl Growth {
             (self.decided_at, self.more_cycles) = (None, None);
             why.clone_into(&mut self.reason);
         }
+    }
+
+    /// Whether the metric goes on growing, whoever holds what it grows by.
+    pub fn goes_on(&self) -> bool {
+        matches!(self.verdict, Verdict::Unbounded | Verdict::Retained)
     }
 
     /// Whether the gate can act on it.

@@ -1,10 +1,9 @@
 //! The growth equation: `count x each = growth` for every subsystem, over a day of use.
 //!
-//! Growth without end is multiplied; bounded growth counts once, with the bound that was seen; what the run could
-//! not decide is shown and kept out of the total.
+//! Growth without end is multiplied; bounded growth counts once, with the bound that was seen; what the allocator retains and
+//! what the run could not decide are shown and kept out of the total.
 
 use super::projection::{Cost, DAY, term, usual_rates};
-use super::story;
 use crate::attribution::{Findings, Resource, Row, ScenarioFinding};
 use crate::growth::{Axis, Estimate, Verdict};
 use crate::sample::{Metric, ProductionRate};
@@ -69,7 +68,7 @@ fn grown<'a>(findings: &'a Findings, rows: &'a [Row]) -> impl Iterator<Item = (&
     let rows = rows.iter().filter(|row| row.growth > 0.0 && row.verdict != Verdict::Flat);
     rows.filter_map(|row| {
         let finding = scenario(findings, row)?;
-        let echo = finding.growth(&row.metric).is_some_and(|growth| story::is_echo(finding, growth));
+        let echo = finding.growth(&row.metric).is_some_and(|growth| finding.is_echo(growth));
         let given_back = row.metric == Metric::Peak && row.verdict == Verdict::Bounded;
         (!echo && !given_back).then_some((row, finding))
     })
@@ -168,7 +167,9 @@ pub(super) fn rate_table(findings: &Findings) -> RateTable<'_> {
     let mut rates: Vec<ProductionRate> = Vec::new();
     let mut found: Vec<(&Row, &ScenarioFinding, Vec<ProductionRate>)> = Vec::new();
     let rows = findings.ledgers.iter().flat_map(|ledger| grown(findings, &ledger.rows));
-    for (row, finding) in rows.filter(|(row, _)| row.verdict != Verdict::Inconclusive) {
+    for (row, finding) in
+        rows.filter(|(row, _)| row.verdict != Verdict::Inconclusive && row.verdict != Verdict::Retained)
+    {
         let own = match (finding.axis(), finding.plan.production.as_slice()) {
             (Axis::Operations, []) => {
                 declared = Declared::Usual;

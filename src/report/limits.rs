@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{story, words};
+use super::words;
 use crate::attribution::{Findings, ScenarioFinding, curve};
 use crate::growth::{Axis, Estimate, Growth, TimeToLimit, time_to_limit};
 use crate::recording::{Passage, Recording};
@@ -95,16 +95,16 @@ pub(super) fn of(recording: &Recording, findings: &Findings) -> Vec<LimitTime> {
         .zip(&findings.scenarios)
         .flat_map(|(passage, finding)| {
             let mut times: Vec<LimitTime> =
-                endless(finding).flat_map(|growth| of_growth(recording, passage, finding, growth)).collect();
+                growing(finding).flat_map(|growth| of_growth(recording, passage, finding, growth)).collect();
             times.extend(of_mappings(recording, passage, finding));
             times
         })
         .collect()
 }
 
-/// What grows without end, each once: a peak that rises with retained memory meets the limit with it.
-fn endless(finding: &ScenarioFinding) -> impl Iterator<Item = &Growth> {
-    finding.unbounded().filter(|growth| !story::is_echo(finding, growth))
+/// What goes on growing, each once: a peak that rises with retained memory meets the limit with it.
+fn growing(finding: &ScenarioFinding) -> impl Iterator<Item = &Growth> {
+    finding.growing().filter(|growth| !finding.is_echo(growth))
 }
 
 fn of_growth(
@@ -166,7 +166,7 @@ fn paces(finding: &ScenarioFinding, growth: &Growth) -> Vec<(String, Estimate)> 
 fn of_mappings(recording: &Recording, passage: &Passage<'_>, finding: &ScenarioFinding) -> Option<LimitTime> {
     let limit = *recording.header.host.limits.get("max_map_count")?;
     // Memory that is flat maps nothing anew for ever; what rises beside it is still filling up.
-    finding.unbounded().next()?;
+    finding.growing().next()?;
     let looks: Vec<(f64, f64)> = passage
         .records
         .iter()

@@ -31,7 +31,7 @@ fn shown(heap: &HeapFinding) -> Vec<&HeapOwner> {
     let matters = |owner: &&HeapOwner| match owner.judged.verdict {
         Verdict::Unbounded => true,
         Verdict::Inconclusive => owner.judged.suspected || owner.growth.value >= LEAST_SHARE * whole,
-        Verdict::Bounded => owner.growth.value >= LEAST_SHARE * whole,
+        Verdict::Bounded | Verdict::Retained => owner.growth.value >= LEAST_SHARE * whole,
         Verdict::Flat => false,
     };
     heap.owners.iter().filter(matters).take(MOST_OWNERS).collect()

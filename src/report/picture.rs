@@ -26,7 +26,7 @@ pub fn picture(recording: &Recording, findings: &Findings, outcome: &str) -> Cha
 
 /// The metrics of a scenario that are drawn, at least one where anything was seen.
 fn shown(finding: &ScenarioFinding) -> Vec<Metric> {
-    let mut guilty: Vec<Metric> = finding.unbounded().map(|growth| growth.metric.clone()).collect();
+    let mut guilty: Vec<Metric> = finding.growing().map(|growth| growth.metric.clone()).collect();
     // A retained rise lifts the peak too: it would be the same picture twice.
     if guilty.contains(&Metric::Private) {
         guilty.retain(|metric| *metric != Metric::Peak);

@@ -90,22 +90,12 @@ pub(super) fn suspects<'a>(findings: &'a Findings, gate: &'a Gate) -> Vec<Suspec
     suspects
 }
 
-/// Whether a peak rose only because memory was retained: it is then no finding of its own.
-pub(super) fn is_echo(finding: &ScenarioFinding, growth: &Growth) -> bool {
-    let retained = finding.growth(&Metric::Private).filter(|private| private.verdict == Verdict::Unbounded);
-    match (&growth.metric, growth.per_op, retained.and_then(|private| private.per_op)) {
-        // A quarter more is the noise of load on top of the floors.
-        (Metric::Peak, Some(peak), Some(private)) => peak.value <= 1.25 * private.high,
-        _ => false,
-    }
-}
-
 /// Puts the peaks that are echoes to the retained growth behind them, whoever owns most of it.
 fn fold_peaks(suspects: &mut Vec<Suspect<'_>>) {
     let mut echoes = Vec::new();
     for suspect in suspects.iter_mut() {
         let crossings = std::mem::take(&mut suspect.crossings);
-        let (echo, own): (Vec<_>, Vec<_>) = crossings.into_iter().partition(|c| is_echo(c.finding, c.growth));
+        let (echo, own): (Vec<_>, Vec<_>) = crossings.into_iter().partition(|c| c.finding.is_echo(c.growth));
         suspect.crossings = own;
         echoes.extend(echo.into_iter().map(|echo| (suspect.subsystem.clone(), echo)));
     }
@@ -223,9 +213,10 @@ pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String 
             gate.checks.len()
         ),
         ExitCode::Held => format!(
-            "nothing crossed a threshold in {} ({} held)",
+            "nothing crossed a threshold in {} ({} held){}",
             words::counted(findings.scenarios.len(), "scenario"),
-            words::counted(gate.checks.len(), "threshold")
+            words::counted(gate.checks.len(), "threshold"),
+            retained(findings)
         ),
         ExitCode::Interrupted | ExitCode::Target | ExitCode::Usage => {
             let problem = ended(findings).or_else(|| gate.problems.first().cloned());
@@ -235,6 +226,19 @@ pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String 
                 None => problem,
             }
         }
+    }
+}
+
+/// What the allocator retains: it fails no run, and may still fill the machine.
+fn retained(findings: &Findings) -> String {
+    let is_retained = |finding: &&ScenarioFinding| {
+        finding.growth(&Metric::Private).is_some_and(|private| private.verdict == Verdict::Retained)
+    };
+    let names: Vec<String> =
+        findings.scenarios.iter().filter(is_retained).map(|finding| finding.plan.name.clone()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!("; private memory grows under {}, {RETAINED}", words::listed(names)),
     }
 }
 

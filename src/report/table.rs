@@ -31,6 +31,7 @@ pub fn verdict_style(verdict: Verdict) -> Style {
         Verdict::Unbounded => style.red().bold(),
         Verdict::Inconclusive => style.magenta(),
         Verdict::Bounded => style.blue(),
+        Verdict::Retained => style.cyan(),
         Verdict::Flat => style.green(),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::escape::plain;
+use super::limits::{self, LimitTime, THIS_RUN};
 use super::{Report, words};
 use crate::attribution::ScenarioFinding;
 use crate::growth::{self, Axis, Verdict};
@@ -116,6 +117,41 @@ pub(super) fn lazily_freed(report: &Report) -> Option<String> {
              RSS, and neither in private memory nor in its peak"
         )
     })
+}
+
+/// Private memory that its allocator retains: a sentence for each scenario, and one that says what to do.
+pub(super) fn retained(report: &Report) -> Vec<String> {
+    let limits = limits::of(&report.recording, &report.findings);
+    let mut sentences: Vec<String> =
+        report.findings.scenarios.iter().filter_map(|finding| retained_in(finding, &limits)).collect();
+    if !sentences.is_empty() {
+        sentences.push(
+            "the usual gate passes what an allocator retains; `private.per_hour < 10MiB` would not. MALLOC_ARENA_MAX, `malloc_trim` or \
+             another allocator may end it"
+                .into(),
+        );
+    }
+    sentences
+}
+
+fn retained_in(finding: &ScenarioFinding, limits: &[LimitTime]) -> Option<String> {
+    let private = finding.growth(&Metric::Private).filter(|private| private.verdict == Verdict::Retained)?;
+    let unit = private.metric.unit();
+    let each = private
+        .per_op
+        .map_or_else(String::new, |rate| format!(" by {} {}", unit.show(rate.value), words::per(private.axis)));
+    let free = finding.heap.as_ref().and_then(|heap| heap.allocator).map_or_else(String::new, |(before, after)| {
+        let show = |bytes: u64| unit.show(bytes as f64);
+        format!(" ({} in its arenas is free, {} before)", show(after.free_bytes), show(before.free_bytes))
+    });
+    let is_its = |time: &&LimitTime| {
+        time.scenario == finding.plan.name && time.metric == private.metric.to_string() && time.pace == THIS_RUN
+    };
+    let limit = limits.iter().find(is_its).map_or_else(String::new, |time| format!("; {}", time.sentence()));
+    Some(format!(
+        "{}: private memory grows{each}, live heap does not: the allocator retains it{free}{limit}",
+        plain(&finding.plan.name)
+    ))
 }
 
 /// What a watch without a scenario can tell and cannot.

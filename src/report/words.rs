@@ -11,6 +11,7 @@ pub(super) const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Flat => "flat",
         Verdict::Bounded => "bounded",
+        Verdict::Retained => "retained",
         Verdict::Inconclusive => "inconclusive",
         Verdict::Unbounded => "unbounded",
     }

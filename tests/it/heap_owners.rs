@@ -75,6 +75,7 @@ fn a_program_that_only_fragments_retains_and_does_not_leak() {
     let verdicts = summary["scenarios"][0]["verdicts"].as_array().expect("verdicts");
     let private = verdicts.iter().find(|one| one["metric"] == "private").expect("private memory");
     assert!(private["reason"].as_str().is_some_and(|reason| reason.contains("no leak")), "{private:#}");
+    assert_eq!((&private["verdict"], told.code), (&"retained".into(), Some(0)), "{private:#}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::ground::{Ground, Stack};
 use super::interval::{Live, grown};
 use super::library::path as function_path;
 use super::looks::{ALL, Looks};
-use super::{HeapFinding, HeapFrame, HeapOwner, HeapStack, Place, remarks, split};
+use super::{HeapFinding, HeapFrame, HeapOwner, HeapStack, Place, remarks, retained, split};
 use crate::attribution::findings::curve;
 use crate::growth::{Axis, Budget, Collector, Demand, Estimate, Growth, Question, Verdict, judge};
 use crate::recording::Passage;
@@ -55,6 +55,7 @@ pub fn finding(ground: &Ground<'_>, passage: &Passage<'_>, asked: &Asked<'_>) ->
         others,
         growth,
         private_growth: private,
+        uncollected: 0.0,
         account: None,
         allocator: looks.ends().0.allocator.zip(looks.ends().1.allocator),
         stacks,
@@ -67,6 +68,7 @@ pub fn finding(ground: &Ground<'_>, passage: &Passage<'_>, asked: &Asked<'_>) ->
         live,
     };
     finding.account = split::account(&finding, passage.records);
+    finding.uncollected = retained::uncollected(&finding, remarks::is_injected(passage.records));
     Some(finding)
 }
 

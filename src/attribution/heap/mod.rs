@@ -13,6 +13,7 @@ mod looks;
 mod names;
 mod owner;
 mod remarks;
+mod retained;
 mod rules;
 mod short;
 mod source_path;
@@ -51,6 +52,8 @@ pub struct HeapFinding {
     pub growth: Estimate,
     /// What private memory grew by over the same time, as the kernel counts it.
     pub private_growth: Option<f64>,
+    /// What live blocks that no collector of a runtime frees grew by at least (95 %), in bytes.
+    pub uncollected: f64,
     /// What that growth is made of, where private memory grew.
     pub account: Option<Account>,
     /// What the allocator said of itself before and after, where it is glibc's.
@@ -231,6 +234,16 @@ impl HeapFinding {
         split::is_at_rest(self)
     }
 
+    /// Whether most of what private memory grew by is known to be the allocator's.
+    pub fn is_retained(&self) -> bool {
+        retained::is_retained(self)
+    }
+
+    /// Whether most of what private memory grew by is in live blocks that no collector would free.
+    pub fn outlasts_collections(&self) -> bool {
+        retained::outlasts_collections(self)
+    }
+
     /// Whether there are more processes than before. Each begins with a heap of its own: what its program allocates when it starts, and
     /// what its allocator keeps free, is no growth of one heap.
     pub fn has_new_processes(&self) -> bool {
@@ -242,7 +255,7 @@ impl HeapFinding {
         match self.live.verdict {
             Verdict::Flat => "flat".to_owned(),
             Verdict::Bounded => "bounded".to_owned(),
-            Verdict::Inconclusive | Verdict::Unbounded => {
+            Verdict::Retained | Verdict::Inconclusive | Verdict::Unbounded => {
                 format!("at most {} more than before (95 %)", show_bytes(self.growth.high.max(0.0)))
             }
         }

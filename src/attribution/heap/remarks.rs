@@ -17,7 +17,7 @@ pub fn of(ground: &Ground<'_>, passage: &Passage<'_>, looks: &Looks<'_>) -> Vec<
     if !ground.knows_functions() {
         remarks.push("no functions were looked up (the recording was cut): code is shown as file and offset".into());
     }
-    if injected(passage.records) {
+    if is_injected(passage.records) {
         remarks.push(
             "the sampler came into a process that was running: blocks from before are not seen, and what takes their place \
              looks like growth at first"
@@ -65,7 +65,8 @@ pub fn of(ground: &Ground<'_>, passage: &Passage<'_>, looks: &Looks<'_>) -> Vec<
     remarks
 }
 
-fn injected(records: &[Record]) -> bool {
+/// Whether the sampler came into a process that was running.
+pub(super) fn is_injected(records: &[Record]) -> bool {
     records.iter().any(|record| {
         matches!(record, Record::Event { event: Event::HeapBegins { entry: HeapEntry::Injected, .. }, .. })
     })

@@ -105,7 +105,11 @@ pub fn parts(plan: &Plan, finding: &ScenarioFinding, growth: &Growth, records: &
     if whole <= 0.0 {
         return Vec::new();
     }
-    let split = Split { plan, heap, account, whole, private: growth.verdict };
+    let held = match growth.verdict {
+        Verdict::Retained => Verdict::Inconclusive,
+        other => other,
+    };
+    let split = Split { plan, heap, account, whole, private: growth.verdict, held };
     let mut parts: Vec<Part> = split.live();
     parts.extend(split.stacks(finding, records));
     parts.extend(split.mappings());
@@ -119,6 +123,8 @@ struct Split<'a> {
     account: Account,
     whole: f64,
     private: Verdict,
+    /// What the verdict on private memory says of the parts that the program holds: that the allocator retains the rest says nothing.
+    held: Verdict,
 }
 
 impl Split<'_> {
@@ -198,11 +204,11 @@ impl Split<'_> {
         let nobody = self.heap.owners.iter().all(|other| other.judged.verdict != Verdict::Unbounded);
         let bears = share >= MOST_OF_IT || (nobody && share >= A_TENTH && owner.growth.low > 0.0);
         match (owner.judged.verdict, owner.kind) {
-            (Verdict::Inconclusive, _) if bears => self.private,
+            (Verdict::Inconclusive, _) if bears => self.held,
             // Address space that rests may become resident all the same.
-            (Verdict::Flat | Verdict::Bounded, HeapKind::Mapping) if bears => self.private,
-            (Verdict::Flat | Verdict::Bounded, HeapKind::Mapping) => self.private.min(Verdict::Inconclusive),
-            (own, _) => own.min(self.private),
+            (Verdict::Flat | Verdict::Bounded, HeapKind::Mapping) if bears => self.held,
+            (Verdict::Flat | Verdict::Bounded, HeapKind::Mapping) => self.held.min(Verdict::Inconclusive),
+            (own, _) => own.min(self.held),
         }
     }
 
@@ -215,7 +221,7 @@ impl Split<'_> {
         let count = |by: i64| by.max(0) as f64;
         let all: f64 = changed.iter().map(|increment| count(increment.by)).sum();
         let standing = match finding.growth(&Metric::Threads).map(|threads| threads.verdict) {
-            Some(threads) => Standing::As(threads.min(self.private)),
+            Some(threads) => Standing::As(threads.min(self.held)),
             None => Standing::Remainder,
         };
         let mut parts = Vec::new();
@@ -252,7 +258,7 @@ impl Split<'_> {
             return None;
         }
         let mut evidence = vec![format!(
-            "{} of it was freed by the program and not given back to the system, or lies between blocks in use; a leak it is not",
+            "{} of it was freed by the program and not given back to the system, or lies between blocks in use; it is no leak",
             percent(amount / self.whole)
         )];
         let rests = is_at_rest(self.heap);

@@ -148,12 +148,88 @@ pub(super) fn fragmenting(n: f64) -> Level {
 fn what_only_fragments_is_retained_and_no_leak() {
     let findings = Findings::of(&recorded(Vec::new(), fragmenting));
     assert!(heap(&findings).is_at_rest(), "{}", heap(&findings).live.reason);
-    let row = guilty(&findings);
-    assert_eq!((row.subsystem.as_str(), row.source.as_deref()), (RETAINED, None));
-    assert!(row.evidence[0].contains("a leak it is not"), "{row:#?}");
+    let rows = &ledger(&findings, Resource::Memory).rows;
+    let row = rows.iter().max_by(|a, b| a.growth.total_cmp(&b.growth)).expect("a row");
+    assert_eq!((row.subsystem.as_str(), row.source.as_deref(), row.verdict), (RETAINED, None, Verdict::Retained));
+    assert!(row.evidence[0].contains("it is no leak"), "{row:#?}");
+    assert_eq!(findings.unbounded_rows().count(), 0, "{rows:#?}");
     let private = findings.scenarios[0].growth(&Metric::Private).expect("judged");
-    assert_eq!(private.verdict, Verdict::Unbounded);
+    assert_eq!(private.verdict, Verdict::Retained);
     assert!(private.reason.starts_with("live heap is flat"), "{}", private.reason);
+}
+
+/// The verdict on private memory at such a level.
+fn private(level: impl Fn(f64) -> Level) -> (Verdict, bool) {
+    let findings = Findings::of(&recorded(Vec::new(), level));
+    let private = findings.scenarios[0].growth(&Metric::Private).expect("judged");
+    (private.verdict, private.suspected)
+}
+
+#[test]
+fn growth_is_retained_only_where_that_is_known() {
+    assert_eq!(private(fragmenting), (Verdict::Retained, false));
+    let unasked = |n| Level { allocator: None, ..fragmenting(n) };
+    assert_eq!(private(unasked), (Verdict::Unbounded, false), "nobody asked the allocator");
+    let full = |n| Level {
+        allocator: Some(AllocatorFigures {
+            arena_bytes: 38 << 20,
+            used_bytes: 38 << 20,
+            ..AllocatorFigures::default()
+        }),
+        ..fragmenting(n)
+    };
+    assert_eq!(private(full), (Verdict::Unbounded, false), "nothing in its arenas is free");
+    let leaks = |n: f64| Level {
+        private: Some(60.0 * MIB + 1600.0 * n),
+        heap: vec![(&POOL, 30.0 * MIB), (&BUFFERS, 8.0 * MIB), (&QUEUE, 1000.0 * n)],
+        ..fragmenting(n)
+    };
+    assert_eq!(private(leaks), (Verdict::Unbounded, false), "an owner of live blocks grows beside it");
+    let flat = |n| Level { private: Some(60.0 * MIB), ..fragmenting(n) };
+    assert_eq!(private(flat), (Verdict::Flat, false));
+}
+
+static ADDON: Site = Site {
+    frames: &[("malloc", "", 0), ("addon::cache_put", "/src/addon.cc", 7), MAIN],
+    kind: HeapKind::Block,
+    churn: 0,
+};
+static ARRAY_BUFFERS: Site = Site {
+    frames: &[("calloc", "", 0), ("node::NodeArrayBufferAllocator::Allocate(unsigned long)", "", 0), MAIN],
+    kind: HeapKind::Block,
+    churn: 0,
+};
+
+/// Private memory of a Node.js program that is never seen to collect.
+fn under_node(level: impl Fn(f64) -> Level) -> (Verdict, bool, String) {
+    let mut story = Story::new(plan(Vec::new(), vec![scenario("flood", Shape::Flood, None)]));
+    story.scenario(&Run::of("flood", CYCLES, PER_CYCLE), |n, _| level(n));
+    let mut recording = story.finish();
+    let begun = recording.records.iter().position(|record| matches!(record, Record::Mark(_))).expect("a mark");
+    let runtime = Event::Runtime { process: Process { pid: 4242, start: 0 }, runtime: Runtime::Node };
+    recording.records.insert(begun + 1, Record::Event { at: Moment(1), event: runtime });
+    let findings = Findings::of(&recording);
+    let private = findings.scenarios[0].growth(&Metric::Private).expect("judged");
+    (private.verdict, private.suspected, private.reason.clone())
+}
+
+#[test]
+fn native_memory_that_no_collector_knows_needs_no_collection() {
+    let grows = |site: &'static Site, each: f64, live: f64| {
+        move |n: f64| Level { private: Some(60.0 * MIB + each * n), heap: vec![(site, live * n)], ..quiet() }
+    };
+    let (verdict, _, reason) = under_node(grows(&ADDON, 4000.0, 4000.0));
+    assert_eq!(verdict, Verdict::Unbounded, "{reason}");
+    assert!(reason.starts_with("live blocks outside the managed heap grew by at least 1"), "{reason}");
+    for (what, level) in [
+        ("a quarter of it", grows(&ADDON, 16_000.0, 4000.0)),
+        ("too little of it", grows(&ADDON, 1500.0, 1500.0)),
+        ("buffers that a collector frees", grows(&ARRAY_BUFFERS, 4000.0, 4000.0)),
+    ] {
+        let (verdict, suspected, reason) = under_node(level);
+        assert_eq!((verdict, suspected), (Verdict::Inconclusive, true), "{what}: {reason}");
+        assert!(reason.contains("no collection was seen"), "{what}: {reason}");
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn judge_life(curve: &Curve, question: &Question) -> Growth {
     let summary = Summary::of(curve, question);
     let pieces = onset::pieces(&curve.points);
     let late = match growth.verdict {
-        Verdict::Unbounded => None,
+        Verdict::Unbounded | Verdict::Retained => None,
         Verdict::Flat | Verdict::Bounded => quiet_end::rise(&pieces, &summary),
         Verdict::Inconclusive => Some(0.0),
     };

@@ -97,7 +97,7 @@ impl Panel {
         // The first quarter is left out, as the judge does: caches fill there.
         let window = &judged[judged.len() / 4..];
         let fit = match (growth.verdict, growth.per_op) {
-            (Verdict::Unbounded, Some(per_op)) => Fit::through(window, per_op.value),
+            (Verdict::Unbounded | Verdict::Retained, Some(per_op)) => Fit::through(window, per_op.value),
             _ => None,
         };
         Self {

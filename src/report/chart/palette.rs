@@ -19,6 +19,7 @@ pub(super) const fn verdict(verdict: Verdict) -> RGBColor {
         Verdict::Unbounded => RGBColor(199, 75, 0),
         Verdict::Inconclusive => RGBColor(140, 82, 140),
         Verdict::Bounded => RGBColor(0, 104, 168),
+        Verdict::Retained => RGBColor(0, 118, 140),
         Verdict::Flat => RGBColor(0, 128, 96),
     }
 }

@@ -109,6 +109,7 @@ fn row_title<DB: DrawingBackend>(pen: &Pen<'_, DB>, panel: &Panel, y: i32) -> Re
         Verdict::Unbounded => "UNBOUNDED",
         Verdict::Inconclusive => "INCONCLUSIVE",
         Verdict::Bounded => "BOUNDED",
+        Verdict::Retained => "RETAINED",
         Verdict::Flat => "FLAT",
     };
     let width = pen.width(word, SMALL)? + 20;
@@ -147,7 +148,7 @@ impl Frame {
 fn least_share(verdict: Verdict) -> f64 {
     match verdict {
         Verdict::Flat => 0.05,
-        Verdict::Bounded | Verdict::Inconclusive | Verdict::Unbounded => 0.005,
+        Verdict::Bounded | Verdict::Retained | Verdict::Inconclusive | Verdict::Unbounded => 0.005,
     }
 }
 

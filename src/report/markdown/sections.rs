@@ -126,7 +126,7 @@ pub(super) fn not_seen(out: &mut Document, report: &Report) {
     let missing = terminal::missing_sentences(report);
     let blind = report.findings.scenarios.iter().filter_map(|finding| {
         let growth = finding.growth(&Metric::Private)?;
-        let least = growth.sensitivity.filter(|least| least.is_finite() && growth.verdict != Verdict::Unbounded)?;
+        let least = growth.sensitivity.filter(|least| least.is_finite() && !growth.goes_on())?;
         Some(format!(
             "{}: growth of private memory under {} {} would not have been found (a fit, ±30 %)",
             escaped(&finding.plan.name),

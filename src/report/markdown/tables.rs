@@ -48,6 +48,10 @@ fn equation_row(term: &Term<'_>, unit: Unit) -> Vec<String> {
             (format!("up to {}", unit.show(term.growth.high.max(0.0))), "not decided, not in the total".to_owned())
         }
         Verdict::Bounded => (unit.show(term.growth.value), "bounded: held once".into()),
+        Verdict::Retained => (
+            format!("up to {}", unit.show(term.growth.high.max(0.0))),
+            "retained by the allocator, not in the total".into(),
+        ),
         verdict => (words::interval(unit, term.growth), words::verdict(verdict).into()),
     };
     vec![name(&row.subsystem, &row.metric, &row.scenario, unit), equation::product(term), growth, ends, at(&term.pace)]
@@ -181,7 +185,9 @@ fn verdict_row(scenario: &str, growth: &Growth, units: terminal::Units) -> Vec<S
     let quiet = growth.verdict == Verdict::Flat;
     let suffix = units.suffix(growth.axis);
     let rate = growth.per_op.filter(|_| !quiet).map(|rate| format!("{}{suffix}", words::interval(unit, rate)));
-    let per_hour = growth.per_hour.filter(|_| matches!(growth.verdict, Verdict::Unbounded | Verdict::Inconclusive));
+    let per_hour = growth
+        .per_hour
+        .filter(|_| matches!(growth.verdict, Verdict::Unbounded | Verdict::Retained | Verdict::Inconclusive));
     vec![
         escaped(scenario),
         escaped(&growth.metric.to_string()),

@@ -7,7 +7,7 @@ use crate::growth::{Axis, Growth, Verdict};
 use crate::report::escape::plain;
 use crate::report::sparkline::{Glyphs, sparkline};
 use crate::report::table::{Cell, Column, Table, verdict_style};
-use crate::report::{Report, story, words};
+use crate::report::{Report, words};
 use crate::sample::{Metric, Shape};
 
 /// How many quiet metrics stand beside the private memory of a scenario.
@@ -24,7 +24,7 @@ pub(in crate::report) fn interesting<'a>(finding: &'a ScenarioFinding, gate: &Ga
     let gated =
         |growth: &&Growth| Metric::GATED.contains(&growth.metric) || asked(&growth.metric) || named(&growth.metric);
     let loud = |growth: &&Growth| match growth.verdict {
-        Verdict::Unbounded => true,
+        Verdict::Unbounded | Verdict::Retained => true,
         Verdict::Inconclusive => growth.suspected || growth.growth() > 0.0,
         Verdict::Bounded | Verdict::Flat => !Metric::GATED.contains(&growth.metric),
     };
@@ -43,7 +43,7 @@ pub(in crate::report) fn interesting<'a>(finding: &'a ScenarioFinding, gate: &Ga
     let wanted = |growth: &&Growth| {
         growth.metric == Metric::Private || loud(growth) || quiet.iter().any(|quiet| quiet.metric == growth.metric)
     };
-    let echo = |growth: &&Growth| story::is_echo(finding, growth);
+    let echo = |growth: &&Growth| finding.is_echo(growth);
     finding.growths.iter().filter(gated).filter(wanted).filter(|growth| !echo(growth)).collect()
 }
 
@@ -110,7 +110,7 @@ impl Units {
 fn row(finding: &ScenarioFinding, growth: &Growth, units: Units) -> [Cell; 7] {
     let unit = growth.metric.unit();
     let suffix = units.suffix(growth.axis);
-    let loud = matches!(growth.verdict, Verdict::Unbounded | Verdict::Inconclusive);
+    let loud = matches!(growth.verdict, Verdict::Unbounded | Verdict::Retained | Verdict::Inconclusive);
     let each = match (growth.per_op, growth.sensitivity) {
         (Some(rate), _) if loud => format!("{}{suffix} {}", unit.show(rate.value), words::ends(unit, rate)),
         (_, Some(least)) if growth.verdict == Verdict::Flat => format!("under {}{suffix}", unit.show(least)),
@@ -164,7 +164,7 @@ fn is_noise(report: &Report, ledger: &Ledger) -> bool {
         let finding = report.findings.scenarios.iter().find(|finding| finding.plan.name == row.scenario);
         let growth = finding.and_then(|finding| Some((finding, finding.growth(&row.metric)?)));
         matches!(row.verdict, Verdict::Flat | Verdict::Bounded)
-            || growth.is_some_and(|(finding, growth)| story::is_echo(finding, growth))
+            || growth.is_some_and(|(finding, growth)| finding.is_echo(growth))
     };
     ledger.resource == Resource::Peak && ledger.rows.iter().all(told)
 }

@@ -104,6 +104,7 @@ pub(in crate::report) fn limit_sentences(report: &Report) -> Vec<String> {
         .chain(told::runtimes(report))
         .chain(told::detection(report))
         .chain(told::lazily_freed(report))
+        .chain(told::retained(report))
         .chain(owners::remarks(report))
         .collect()
 }

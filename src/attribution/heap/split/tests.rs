@@ -17,6 +17,7 @@ fn heap(live: f64, private: Option<f64>, owners: Vec<HeapOwner>) -> HeapFinding 
         growth: Estimate { value: live.growth(), low: live.growth() - 3.0, high: live.growth() + 3.0 },
         live,
         private_growth: private,
+        uncollected: 0.0,
         account: None,
         allocator: None,
         stacks: Vec::new(),
@@ -266,7 +267,8 @@ fn what_was_retained_tells_how_sure_that_is() {
         found.retain(|part| part.owner == RETAINED);
         found.pop().map(|part| (part.amount, part.standing, part.evidence))
     };
-    let freed = "of it was freed by the program and not given back to the system, or lies between blocks in use; a leak it is not";
+    let freed =
+        "of it was freed by the program and not given back to the system, or lies between blocks in use; it is no leak";
     let said = "by its own account 3 KiB in its arenas is free, 1 KiB before";
     let unasked = "the allocator was not asked: it is what is in no live block, stack or mapping";
     let grows = Standing::As(Verdict::Unbounded);
