@@ -73,7 +73,12 @@ fn curve(cycles: u32, per_operation: u64) -> Curve {
             phase: Some(if n % 10 < 7 { Phase::Load } else { Phase::Settle }),
         }
     };
-    Curve { metric: Metric::Private, axis: Axis::Operations, points: (0..cycles * 10).map(point).collect() }
+    Curve {
+        metric: Metric::Private,
+        axis: Axis::Operations,
+        points: (0..cycles * 10).map(point).collect(),
+        restarts: None,
+    }
 }
 
 /// Recordings of some hours, from file to verdict.

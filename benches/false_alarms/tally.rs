@@ -29,7 +29,8 @@ impl Verdicts {
             Verdict::Unbounded => 0,
             Verdict::Bounded => 1,
             Verdict::Flat => 2,
-            Verdict::Inconclusive => 3,
+            // No curve by itself is told to be retained.
+            Verdict::Inconclusive | Verdict::Retained => 3,
         }] += 1;
     }
 

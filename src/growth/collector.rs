@@ -180,7 +180,7 @@ mod tests {
                 Point { t: x / 1000.0, x, value: 50.0 * MIB + 100.0 * x + garbage, cycle, phase }
             })
         });
-        Curve { metric: Metric::Private, axis: Axis::Operations, points: points.collect() }
+        Curve { metric: Metric::Private, axis: Axis::Operations, points: points.collect(), restarts: None }
     }
 
     fn asked(curve: &Curve, collector: Collector) -> crate::growth::Growth {
@@ -266,7 +266,12 @@ mod tests {
                 cycle: 1,
                 phase: None,
             };
-            let curve = Curve { metric: Metric::Private, axis: Axis::Operations, points: values.map(point).collect() };
+            let curve = Curve {
+                metric: Metric::Private,
+                axis: Axis::Operations,
+                points: values.map(point).collect(),
+                restarts: None,
+            };
             Withheld::of(&curve, Verdict::Unbounded, Collector::Unforced, 1)
         };
         assert_eq!([0, 1, 2, 3, 4].map(|teeth| withheld(teeth).is_some()), [true, true, true, false, false]);

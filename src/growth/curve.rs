@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use self::peak::Peaks;
 use super::Activity;
 use super::looks::{quantum as looks_quantum, reach_shows};
-use crate::sample::{Border, MemorySource, Metric, Moment, Phase, Record, Smallest};
+use crate::sample::{Border, Event, MemorySource, Metric, Moment, Phase, Record, Smallest};
 use crate::statistics::quantile::{median, quantile, sigma_by_mad};
 
 /// Windows that a recording without cycles is cut into, at most; and seconds that a window lasts at least. Fifty is
@@ -86,6 +86,8 @@ pub struct Curve {
     pub axis: Axis,
     /// Its values in the order of time.
     pub points: Vec<Point>,
+    /// When processes of the tree began or ended, in seconds as those of the points; none where nobody watched them.
+    pub restarts: Option<Vec<f64>>,
 }
 
 impl Curve {
@@ -96,7 +98,7 @@ impl Curve {
         // While it is stopped it cannot grow. Where it hardly ran there is nothing else to show.
         reader.skips_stopped = !Activity::of(records).is_mostly_stopped();
         in_order(records, |record| reader.take(record));
-        Self { metric: metric.clone(), axis, points: reader.points }
+        Self { metric: metric.clone(), axis, points: reader.points, restarts: Some(reader.restarts) }
     }
 
     /// The curve of a metric over records without phases: seconds are the axis, and equal windows of time the cycles.
@@ -154,6 +156,11 @@ impl Curve {
                 before = std::mem::replace(&mut point.cycle, number);
             }
         }
+    }
+
+    /// A curve of the same without values.
+    pub(super) fn without_points(&self) -> Self {
+        Self { metric: self.metric.clone(), axis: self.axis, points: Vec::new(), restarts: self.restarts.clone() }
     }
 
     /// Where its axis ends.
@@ -246,6 +253,7 @@ struct Reader<'a> {
     peaks: Peaks,
     skips_stopped: bool,
     points: Vec<Point>,
+    restarts: Vec<f64>,
 }
 
 impl<'a> Reader<'a> {
@@ -261,6 +269,7 @@ impl<'a> Reader<'a> {
             peaks: Peaks::default(),
             skips_stopped: false,
             points: Vec::new(),
+            restarts: Vec::new(),
         }
     }
 
@@ -271,7 +280,12 @@ impl<'a> Reader<'a> {
         let began = *self.began.get_or_insert(record.at());
         match record {
             Record::Mark(mark) => self.cross(&mark.border),
-            Record::Event { event, .. } => self.peaks.note(event, self.phase, self.cycle),
+            Record::Event { at, event } => {
+                if matches!(event, Event::Appeared { .. } | Event::Vanished { .. } | Event::TargetEnds { .. }) {
+                    self.restarts.push(at.seconds());
+                }
+                self.peaks.note(event, self.phase, self.cycle);
+            }
             Record::Sample(sample) if sample.stopped && self.skips_stopped => {}
             Record::Sample(sample) => {
                 let value = match self.metric {

@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn curve(metric: Metric, points: Vec<Point>) -> Curve {
-        Curve { metric, axis: Axis::Operations, points }
+        Curve { metric, axis: Axis::Operations, points, restarts: None }
     }
 
     fn three_cycles() -> Vec<Point> {

@@ -46,7 +46,7 @@ fn run(metric: Metric, seed: u64, cycles: u32, mut value: impl FnMut(f64, &mut D
             points.push(Point { t, x, value: value(x, &mut dice), cycle, phase: Some(phase) });
         }
     }
-    Curve { metric, axis: Axis::Operations, points }
+    Curve { metric, axis: Axis::Operations, points, restarts: None }
 }
 
 fn asked(curve: &Curve) -> Growth {
@@ -308,7 +308,7 @@ fn any_curve() -> impl Strategy<Value = Curve> {
             points.sort_by(|a, b| a.cycle.cmp(&b.cycle).then(a.x.total_cmp(&b.x)));
         }
         let metric = [Metric::Private, Metric::Fds, Metric::Peak][which].clone();
-        Curve { metric, axis: Axis::Operations, points }
+        Curve { metric, axis: Axis::Operations, points, restarts: None }
     })
 }
 

@@ -168,7 +168,7 @@ impl Class {
         };
         let points = plan.moments.iter().map(point).collect();
         MadeUp {
-            curve: Curve { metric, axis: Axis::Operations, points },
+            curve: Curve { metric, axis: Axis::Operations, points, restarts: None },
             per_op: model.per_op,
             smallest: model.smallest.unwrap_or(Smallest::PER_OPERATION.of(self.unit)),
             expect_cap: model.expect_cap.map(|cap| cap as u64),

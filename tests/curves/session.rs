@@ -46,5 +46,5 @@ pub fn judged(made: &MadeUp) -> Run {
 /// What is known of a curve when a cycle has ended.
 fn until(curve: &Curve, cycles: u32) -> Curve {
     let points = curve.points.iter().copied().take_while(|point| point.cycle <= cycles).collect();
-    Curve { metric: curve.metric.clone(), axis: curve.axis, points }
+    Curve { metric: curve.metric.clone(), axis: curve.axis, points, restarts: None }
 }

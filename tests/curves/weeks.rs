@@ -207,7 +207,7 @@ impl Week {
             phase: Some(Phase::Load),
         };
         let points = setting.times.iter().zip(&setting.values).map(point).collect();
-        let mut curve = Curve { metric: Metric::Private, axis: Axis::Seconds, points };
+        let mut curve = Curve { metric: Metric::Private, axis: Axis::Seconds, points, restarts: None };
         curve.cut_into_windows();
         curve
     }

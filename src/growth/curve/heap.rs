@@ -21,7 +21,7 @@ impl Curve {
                 looks.push(look.as_ref());
             }
         });
-        let mut curve = Self { metric: metric.clone(), axis, points: reader.points };
+        let mut curve = Self { metric: metric.clone(), axis, points: reader.points, restarts: Some(reader.restarts) };
         if matches!(shape, Shape::Watch | Shape::Counted) {
             if axis == Axis::Operations {
                 curve.between_readings(records);

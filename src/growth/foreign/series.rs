@@ -362,7 +362,7 @@ fn into_curve(mut points: Vec<Point>, metric: Metric) -> Curve {
         points.iter_mut().for_each(|point| point.x = point.t - began);
     }
     let has_cycles = points.iter().any(|point| point.cycle > 0);
-    let mut curve = Curve { metric, axis, points };
+    let mut curve = Curve { metric, axis, points, restarts: None };
     if !has_cycles {
         curve.cut_into_windows();
     }

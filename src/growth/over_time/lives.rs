@@ -1,10 +1,12 @@
-//! The lives of a process that restarts, where only its values tell of it.
+//! The lives of a process that restarts.
 //!
-//! A new life begins where the value falls to its starting level, by more than half its range, at once. A collector and a
+//! A new life begins where the value falls to its starting level, by more than half its range, at once; where the processes of the tree
+//! were watched, one of them must have ended or begun at that time. A collector and a
 //! buffer that is used again fall too: many times, or not to the level that the process started with. Lives are judged one
 //! by one and never put together: put together, every cache that fills becomes a line.
 
-use super::super::{Growth, Point, Verdict};
+use super::super::looks::quantum;
+use super::super::{Curve, Growth, Point, Verdict};
 use super::is_rest;
 use crate::statistics::mann_kendall::rising_chance;
 use crate::statistics::quantile::{median, sigma_by_mad};
@@ -16,6 +18,12 @@ const FALL: f64 = 0.5;
 const ABOVE_START: f64 = 0.1;
 /// The last quarter of a life lies this share of the range above its lowest value, in the middle.
 const HIGH_BEFORE: f64 = 0.3;
+/// And at least so many steps of the metric: what a curve must grow by before that can be told from one step.
+const LEAST_STEPS: f64 = 8.0;
+/// Ends and begins of processes are noticed within so many distances of two samples, or within so many seconds: the tree is looked
+/// over once a second, more rarely where the budget asks for it.
+const TIMES_APART: f64 = 2.0;
+const LEAST_SLACK_S: f64 = 2.0;
 /// The first samples, whose median is the starting level.
 const FIRST_SAMPLES: usize = 5;
 /// Fewest samples of a life.
@@ -32,8 +40,12 @@ const RISING_CHANCE: f64 = 0.05;
 const FEWEST_LEAKING: usize = 2;
 
 /// The lives of a curve, each from its first sample to its last; one where it did not restart.
-pub(super) fn of(points: &[Point]) -> Vec<Vec<Point>> {
-    let falls = falls(points);
+pub(super) fn of(curve: &Curve) -> Vec<Vec<Point>> {
+    let points = curve.points.as_slice();
+    let mut falls = falls(points, LEAST_STEPS * quantum(curve.metric.unit()));
+    if let Some(restarts) = &curve.restarts {
+        falls.retain(|fall| is_near(restarts, points[*fall - 1].t, points[*fall].t));
+    }
     let mut borders = vec![0];
     borders.extend(falls);
     borders.push(points.len());
@@ -43,8 +55,14 @@ pub(super) fn of(points: &[Point]) -> Vec<Vec<Point>> {
     if lives.len() > MOST_LIVES || long < 2 || long + 2 < lives.len() { vec![points.to_vec()] } else { lives }
 }
 
-/// The first samples after falls to the starting level.
-fn falls(points: &[Point]) -> Vec<usize> {
+/// Whether a process began or ended between two samples, or soon before or after: the tree is looked over more rarely.
+fn is_near(restarts: &[f64], before: f64, after: f64) -> bool {
+    let slack = (TIMES_APART * (after - before)).max(LEAST_SLACK_S);
+    restarts.iter().any(|at| (before - slack..=after + slack).contains(at))
+}
+
+/// The first samples after falls to the starting level, each by so much at least.
+fn falls(points: &[Point], least: f64) -> Vec<usize> {
     let values: Vec<f64> = points.iter().map(|point| point.value).collect();
     let (low, high) =
         values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
@@ -58,7 +76,7 @@ fn falls(points: &[Point]) -> Vec<usize> {
     let noise = sigma_by_mad(&differences).unwrap_or(0.0);
     let Some(start) = median(&values[..FIRST_SAMPLES.min(values.len())]) else { return Vec::new() };
     let ends_at = start + (ABOVE_START * range).max(2.0 * noise);
-    let is_fall = |i: &usize| values[*i - 1] - values[*i] > FALL * range && values[*i] <= ends_at;
+    let is_fall = |i: &usize| values[*i - 1] - values[*i] > (FALL * range).max(least) && values[*i] <= ends_at;
     let mut found = Vec::new();
     for fall in (1..values.len()).filter(is_fall) {
         if range > 0.0 && was_high(found.last().copied().unwrap_or(0), fall) {

@@ -35,7 +35,7 @@ pub(super) fn judge(curve: &Curve, question: &Question) -> Option<Growth> {
     if !curve.is_cut_by_time() || question.budget == Budget::Open || curve.points.len() < FEWEST_POINTS {
         return None;
     }
-    let lives = lives::of(&curve.points);
+    let lives = lives::of(curve);
     if lives.len() > 1 {
         let judged = |life: &Vec<Point>| judge_life(&whole_life(curve, life.clone()), question);
         return Some(Lives::judge(lives.iter().map(judged).collect(), &lives, judge_whole(curve, question)));
@@ -172,7 +172,7 @@ fn whole_life(curve: &Curve, points: Vec<Point>) -> Curve {
 
 /// A part of a curve as a curve of its own.
 fn part(curve: &Curve, points: Vec<Point>) -> Curve {
-    let mut part = Curve { metric: curve.metric.clone(), axis: curve.axis, points };
+    let mut part = Curve { points, ..curve.without_points() };
     let began = part.points.first().map_or(0.0, |point| point.t);
     part.points.iter_mut().for_each(|point| point.x = point.t - began);
     part.cut_into_short_windows();

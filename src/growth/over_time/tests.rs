@@ -23,6 +23,7 @@ fn curve(days: f64, value: impl Fn(f64) -> f64) -> Curve {
         metric: Metric::Private,
         axis: Axis::Seconds,
         points: (0..(days * DAY / 600.0) as usize).map(point).collect(),
+        restarts: None,
     };
     curve.cut_into_windows();
     curve
@@ -93,6 +94,39 @@ fn lives_that_leak_are_told_with_their_rate_and_number() {
     assert_eq!(growth.verdict, Verdict::Unbounded, "{}", growth.reason);
     assert!(growth.reason.starts_with("grows 12.5 MiB an hour within 6 of the last 6 lives"), "{}", growth.reason);
     assert!(growth.reason.contains("started again 7 time(s)"), "{}", growth.reason);
+}
+
+#[test]
+fn where_processes_were_watched_a_life_needs_the_end_or_the_begin_of_one() {
+    let leaks = |restarts: Option<Vec<f64>>| Curve { restarts, ..curve(8.0, |day| 300.0 * day.fract()) };
+    let days = |late: f64| (1..8).map(|day| 1.7e9 + f64::from(day) * DAY + late).collect::<Vec<_>>();
+    for (restarts, is_told) in [
+        (None, true),
+        (Some(days(0.0)), true),
+        // Samples are ten minutes apart: an end may be noticed two such distances later.
+        (Some(days(1190.0)), true),
+        (Some(days(2500.0)), false),
+        (Some(Vec::new()), false),
+    ] {
+        let growth = judged(&leaks(restarts.clone()));
+        assert_eq!(growth.reason.contains("started again 7 time(s)"), is_told, "{restarts:?}: {}", growth.reason);
+    }
+}
+
+#[test]
+fn a_fall_of_few_steps_begins_no_life() {
+    let falls = |height: f64| {
+        let mut curve = curve(8.0, |_| 0.0);
+        for point in &mut curve.points {
+            let day = (point.t - 1.7e9) / DAY;
+            point.value = (height * day.fract()).floor();
+        }
+        Curve { metric: Metric::Fds, ..curve }
+    };
+    for (height, is_told) in [(8.0, false), (20.0, true)] {
+        let growth = judged(&falls(height));
+        assert_eq!(growth.reason.contains("started again"), is_told, "{height}: {}", growth.reason);
+    }
 }
 
 #[test]

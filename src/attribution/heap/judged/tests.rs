@@ -80,6 +80,7 @@ fn what_can_be_seen_is_bounded_by_two_looks_half_of_the_axis_apart() {
         metric: Metric::Live("x".into()),
         axis: Axis::Operations,
         points: xs.iter().map(|x| point(*x)).collect(),
+        restarts: None,
     };
     // 1.96 standard errors of a difference, 1.414 times 300, over half of 100 to 700.
     let found = visible(&curve(&[100.0, 200.0, 700.0]), &[200.0, 300.0, 900.0]);
