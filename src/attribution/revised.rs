@@ -16,9 +16,10 @@ pub(super) fn rises_with(growth: &Growth, private: &Growth) -> bool {
     growth.per_op.zip(private.per_op).is_some_and(|(growth, private)| growth.value <= WITH_IT * private.high)
 }
 
-/// Growth of private memory becomes `retained` where the allocator is known to hold it, and so does what rises with it.
+/// Growth of private memory that is not ruled out becomes `retained` where the allocator is known to hold it, and so does what rises
+/// with it.
 pub(super) fn is_retained(growths: &mut [Growth], heap: &HeapFinding) {
-    let grows = |growth: &Growth| growth.verdict == Verdict::Unbounded || growth.suspected;
+    let grows = |growth: &Growth| matches!(growth.verdict, Verdict::Unbounded | Verdict::Inconclusive);
     let Some(private) = growths.iter().find(|growth| growth.metric == Metric::Private).filter(|it| grows(it)).cloned()
     else {
         return;
@@ -102,11 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_not_known_to_grow_is_not_retained() {
+    fn memory_at_rest_is_not_retained() {
         let heap = heap_at_rest();
         for (verdict, suspected, expected) in [
             (Verdict::Inconclusive, true, Verdict::Retained),
-            (Verdict::Inconclusive, false, Verdict::Inconclusive),
+            (Verdict::Inconclusive, false, Verdict::Retained),
+            (Verdict::Flat, false, Verdict::Flat),
             (Verdict::Bounded, false, Verdict::Bounded),
         ] {
             let mut growths =
