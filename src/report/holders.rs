@@ -29,6 +29,7 @@ pub(super) fn sentences(report: &Report) -> Vec<String> {
 #[derive(Debug, PartialEq)]
 struct Holder<'a> {
     process: &'a ProcessMemory,
+    is_new: bool,
     growth: f64,
     /// Of all processes together.
     whole: f64,
@@ -55,6 +56,7 @@ fn between<'a>(first: &Detail, last: &'a Detail) -> Option<Holder<'a>> {
     let (growth, others) = (grown(process), last.per_process.len() - 1);
     (others > 0 && whole >= LEAST_GROWTH && growth >= MOST_OF_IT * whole).then_some(Holder {
         process,
+        is_new: !before.contains_key(&process.process),
         growth,
         whole,
         others,
@@ -67,9 +69,10 @@ impl Holder<'_> {
         let others =
             if self.others == 1 { "the other one".into() } else { format!("the {} others together", self.others) };
         format!(
-            "process {} ({}) grew by {}, {others} by {}",
+            "process {} ({}) {} {}, {others} grew by {}",
             self.process.process.pid,
             plain(&self.process.command),
+            if self.is_new { "began during the watch and holds" } else { "grew by" },
             show(self.growth),
             show(self.whole - self.growth),
         )
@@ -112,6 +115,12 @@ mod tests {
         }
         let (first, last) = (detail(&[(1, 4), (2, 9)]), detail(&[(1, 5), (2, 25)]));
         let sentence = between(&first, &last).expect("a holder").sentence();
-        assert_eq!(sentence, "process 2 (worker) grew by 16 MiB, the other one by 1 MiB");
+        assert_eq!(sentence, "process 2 (worker) grew by 16 MiB, the other one grew by 1 MiB");
+        let last = detail(&[(1, 5), (9, 25), (2, 9)]);
+        let sentence = between(&first, &last).expect("a holder").sentence();
+        assert_eq!(
+            sentence,
+            "process 9 (worker) began during the watch and holds 25 MiB, the 2 others together grew by 1 MiB"
+        );
     }
 }
