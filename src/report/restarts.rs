@@ -102,7 +102,7 @@ fn boot_s(records: &[Record]) -> f64 {
 impl Growth {
     fn between((first, last): (Look, Look)) -> Option<Self> {
         let seconds = last.0 - first.0;
-        (seconds > 0.0).then(|| Self { bytes: last.1 as f64 - first.1 as f64, seconds })
+        (seconds > 0.0).then_some(Self { bytes: last.1 as f64 - first.1 as f64, seconds })
     }
 }
 
