@@ -86,7 +86,7 @@ impl Setting {
     }
 }
 
-pub const WEEKS: [Week; 20] = [
+pub const WEEKS: [Week; 22] = [
     Week::new("week_level", Truth::Clean, "a service that holds its level", |_, _| ()),
     Week::new("week_rhythm", Truth::Clean, "a service with a daily wave", |s, dice| s.add_wave(dice)),
     Week::new("week_ends_high", Truth::Clean, "a daily wave, and a file that ends at its peak", |s, dice| {
@@ -140,6 +140,17 @@ pub const WEEKS: [Week; 20] = [
     Week::new("week_gaps", Truth::Clean, "eight working sessions in a week", |s, dice| {
         let share = dice.between(0.05, 0.2);
         keep(s, |part| (8.0 * part).fract() < share);
+    }),
+    Week::new("week_falls", Truth::Clean, "another configuration that takes less, and fills again", |s, dice| {
+        let (at, more) = (dice.between(0.2, 0.8) * s.length(), dice.scale(0.2, 2.0) * s.level);
+        let (filled, over) = (dice.between(0.0, 0.9) * more, dice.between(0.02, 0.07) * s.length());
+        s.add(|t| if t < at { more } else { filled * (1.0 - (-(t - at) / over).exp()) });
+    }),
+    Week::new("week_falls_leaks", Truth::LeakingLate, "a deploy that takes less, and leaks", |s, dice| {
+        let (at, more) = (dice.between(0.2, 0.6), dice.scale(0.3, 2.0) * s.level);
+        let length = s.length();
+        s.add(|t| if t < at * length { more } else { 0.0 });
+        s.add_leak(at, dice);
     }),
     Week::new("week_leak", Truth::Leaking, "a leak all week", |s, dice| s.add_leak(0.0, dice)),
     Week::new("week_leak_rhythm", Truth::Leaking, "a leak under a daily wave", |s, dice| {

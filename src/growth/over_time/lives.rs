@@ -39,6 +39,9 @@ const RISING_CHANCE: f64 = 0.05;
 /// Lives that must leak: a single one may have been fixed by the restart after it.
 const FEWEST_LEAKING: usize = 2;
 
+/// A latest life that leaks is the verdict where it lasts so many times as long as any before: those say nothing of its end.
+const OUTLIVES: f64 = 1.2;
+
 /// The lives of a curve, each from its first sample to its last; one where it did not restart.
 pub(super) fn of(curve: &Curve) -> Vec<Vec<Point>> {
     let points = curve.points.as_slice();
@@ -120,8 +123,15 @@ impl Lives {
                 return Growth { reason, highest: whole.highest, ..leaking };
             }
         }
-        let is_latest =
-            lives.last().is_some_and(|life| life.len() >= FEWEST_SAMPLES && length(life) >= LEAST_LENGTH * longest);
+        let of_latest = lives.last().filter(|life| life.len() >= FEWEST_SAMPLES).map_or(0.0, length);
+        let earlier = lives[..lives.len() - 1].iter().map(length).fold(0.0, f64::max);
+        if latest.verdict == Verdict::Unbounded && of_latest >= OUTLIVES * earlier {
+            let reason =
+                format!("grows since it was started anew ({told}), longer than any life before: {}", latest.reason);
+            let since = lives.last().and_then(|life| Some(life.first()?.t));
+            return Growth { reason, since, highest: whole.highest, ..latest };
+        }
+        let is_latest = of_latest >= LEAST_LENGTH * longest && of_latest > 0.0;
         let rested = flat + bounded;
         let (verdict, reason) = if is_latest && is_rest(latest.verdict) && 2 * leaks <= of_all {
             let grew = if leaks > 0 { "; earlier lives grew" } else { "" };

@@ -6,11 +6,13 @@
 //! 1. a process that restarts is judged life by life ([`lives`]);
 //! 2. a daily wave is taken off where it is seen on two days or more ([`rhythm`]);
 //! 3. what is at rest must be so up to the last sample ([`quiet_end`]); else the stretch since the rise ([`onset`]) is judged
-//!    by itself.
+//!    by itself;
+//! 4. what began with a fall for good is judged by itself too ([`regimes`]).
 
 mod lives;
 mod onset;
 mod quiet_end;
+mod regimes;
 mod rhythm;
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,8 @@ mod tests;
 use std::time::Duration;
 
 use self::lives::Lives;
-use self::onset::{Onset, Piece, Rise};
+use self::onset::{Piece, Rise};
+use self::regimes::Fallen;
 use super::judge::{Summary, judge_whole};
 use super::{Budget, Curve, Growth, Point, Question, Verdict};
 use crate::units::show_duration;
@@ -59,10 +62,50 @@ fn judge_life(curve: &Curve, question: &Question) -> Growth {
         let end = End { pieces: &pieces, summary: &summary, rise };
         end.judge(curve, question, &mut growth);
     }
+    if growth.verdict != Verdict::Unbounded
+        && let Some(fallen) = regimes::last_fall(&pieces, &summary)
+    {
+        judge_since_fall(curve, question, &fallen, &mut growth);
+    }
     if without.is_some() {
         growth.reason += "; a daily wave was taken off first";
     }
     growth
+}
+
+/// Judges what began with a fall for good, and takes its verdict where it grows, or may.
+fn judge_since_fall(curve: &Curve, question: &Question, fallen: &Fallen, growth: &mut Growth) {
+    let stretch = part(curve, curve.points[fallen.first..].to_vec());
+    if !is_long(&stretch) {
+        return;
+    }
+    let judged = judge_whole(&stretch, question);
+    let unit = judged.metric.unit();
+    let levels: Vec<String> =
+        fallen.before.iter().map(|(level, t)| format!("{} until {}", unit.show(*level), moment(curve, *t))).collect();
+    let told = format!(
+        "{}, when it fell by {} (before: {})",
+        moment(curve, fallen.t),
+        unit.show(fallen.height),
+        levels.join(", ")
+    );
+    let floors = std::mem::take(&mut growth.floors);
+    if judged.verdict == Verdict::Unbounded {
+        let reason = format!("grows without end since {told}: {}", judged.reason);
+        *growth = Growth { baseline: growth.baseline, reason, since: Some(fallen.t), floors, ..judged };
+    } else {
+        growth.floors = floors;
+        if judged.suspected && !growth.suspected {
+            reopen(growth, format!("rises since {told}: {}", judged.reason));
+            (growth.suspected, growth.since) = (true, Some(fallen.t));
+        }
+    }
+}
+
+/// Whether a stretch is long enough to be judged by itself.
+fn is_long(stretch: &Curve) -> bool {
+    let windows = stretch.points.last().map_or(0, |point| point.cycle);
+    windows >= FEWEST_WINDOWS && stretch.points.len() >= FEWEST_IN_WINDOW * windows as usize
 }
 
 /// The end of a curve that is not quiet, or that is not decided as a whole.
@@ -88,11 +131,9 @@ impl End<'_> {
             return;
         };
         let stretch = part(curve, curve.points[onset.first..].to_vec());
-        let since = since(curve, &onset);
-        let windows = stretch.points.last().map_or(0, |point| point.cycle);
-        let is_long = windows >= FEWEST_WINDOWS && stretch.points.len() >= FEWEST_IN_WINDOW * windows as usize;
+        let since = moment(curve, onset.t);
         let judged = judge_whole(&stretch, question);
-        if is_long
+        if is_long(&stretch)
             && onset.is_new_high
             && onset.is_steeper
             && judged.verdict == Verdict::Unbounded
@@ -153,9 +194,9 @@ fn reopen(growth: &mut Growth, reason: String) {
 }
 
 /// A moment of a curve, from its begin, as a person names it.
-fn since(curve: &Curve, onset: &Onset) -> String {
+fn moment(curve: &Curve, t: f64) -> String {
     let began = curve.points.first().map_or(0.0, |point| point.t);
-    format!("{} after the first sample", show_duration(Duration::from_secs_f64((onset.t - began).max(0.0))))
+    format!("{} after the first sample", show_duration(Duration::from_secs_f64((t - began).max(0.0))))
 }
 
 /// A life as a curve of its own: in windows of time like every curve, or in shorter ones where it lasts only seconds.

@@ -77,7 +77,8 @@ pub(super) fn of(points: &[Point], pieces: &[Piece], summary: &Summary) -> Optio
 /// The lowest value of a few neighbouring samples.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
-    first: usize,
+    /// The index of the first of them.
+    pub first: usize,
     pub t: f64,
     pub value: f64,
 }
@@ -103,10 +104,10 @@ fn best_cut(pieces: &[Piece]) -> Option<usize> {
 }
 
 /// Sums up to each place, so that a line through any part is had at once.
-struct Sums(Vec<[f64; 5]>);
+pub(super) struct Sums(Vec<[f64; 5]>);
 
 impl Sums {
-    fn of(values: impl Iterator<Item = (f64, f64)>) -> Self {
+    pub(super) fn of(values: impl Iterator<Item = (f64, f64)>) -> Self {
         let mut sums = vec![[0.0; 5]];
         for (x, y) in values {
             let mut next = sums[sums.len() - 1];
@@ -117,7 +118,7 @@ impl Sums {
     }
 
     /// The sum of squares around the line through a part.
-    fn around_line(&self, from: usize, to: usize) -> f64 {
+    pub(super) fn around_line(&self, from: usize, to: usize) -> f64 {
         let n = (to - from) as f64;
         let [x, y, xx, xy, yy] = std::array::from_fn(|k| self.0[to][k] - self.0[from][k]);
         let (sxx, sxy, syy) = (xx - x * x / n, xy - x * y / n, yy - y * y / n);
@@ -131,7 +132,7 @@ fn slope(pieces: &[Piece]) -> Option<f64> {
 }
 
 /// The noise from piece to piece.
-fn noise(pieces: &[Piece]) -> f64 {
+pub(super) fn noise(pieces: &[Piece]) -> f64 {
     let differences: Vec<f64> = pieces.windows(2).map(|pair| pair[1].value - pair[0].value).collect();
     sigma_by_mad(&differences).unwrap_or(0.0) / std::f64::consts::SQRT_2
 }

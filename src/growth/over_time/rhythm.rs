@@ -56,10 +56,10 @@ impl Wave {
                 continue;
             }
             let others = Self::polished(&floors, Some(day))?;
-            let (before, after) = (
-                spread(&floors[day], &[0.0; HOURS], wave.per_hour),
-                spread(&floors[day], &others.hours, wave.per_hour),
-            );
+            // A step makes days rise from one to the next and none within: a wave that only undoes such a slope is none.
+            let before = [0.0, wave.per_hour].map(|slope| spread(&floors[day], &[0.0; HOURS], slope));
+            let before = before[0].min(before[1]);
+            let after = spread(&floors[day], &others.hours, wave.per_hour);
             asked += 1;
             told += u32::from(after < LEAVES * before);
         }

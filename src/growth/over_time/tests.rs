@@ -150,3 +150,60 @@ fn a_leak_that_a_restart_ended_is_over() {
     assert_eq!(growth.verdict, Verdict::Bounded, "{}", growth.reason);
     assert!(growth.reason.contains("earlier lives grew"), "{}", growth.reason);
 }
+
+#[test]
+fn what_fell_for_good_is_judged_from_there_on() {
+    let growth = judged(&curve(7.0, |day| match day {
+        day if day < 2.0 => 0.0,
+        day if day < 4.0 => 150.0,
+        day => 50.0 + 15.0 * (day - 4.0),
+    }));
+    assert_eq!(growth.verdict, Verdict::Unbounded, "{}", growth.reason);
+    assert!((days_after_begin(&growth) - 4.0).abs() < 0.2, "{:?}", growth.since);
+    let told = "grows without end since 4 d after the first sample, when it fell by";
+    assert!(growth.reason.starts_with(told), "{}", growth.reason);
+    let before =
+        "(before: 300 MiB until 1 d 23 h after the first sample, 450 MiB until 3 d 23 h after the first sample)";
+    assert!(growth.reason.contains(before), "{}", growth.reason);
+    let per_day = growth.per_hour.expect("a rate").value / MIB * 24.0;
+    assert!((per_day - 15.0).abs() < 1.5, "{per_day} MiB a day");
+}
+
+#[test]
+fn what_fell_for_good_and_rests_or_comes_back_again_and_again_is_no_leak() {
+    let steps = |day: f64| match day {
+        day if day < 2.0 => 0.0,
+        day if day < 4.0 => 150.0,
+        _ => 60.0,
+    };
+    let fill = |day: f64| if day < 4.0 { 0.0 } else { 60.0 * (1.0 - (-(day - 4.0) * 4.0).exp()) };
+    // Each tooth ends higher up than the level at which the curve began: no restarts.
+    let teeth = |day: f64| if day < 1.0 { 0.0 } else { 100.0 + 100.0 * ((day - 1.0) / 2.6).fract() };
+    let values: [&dyn Fn(f64) -> f64; 3] = [&steps, &|day| steps(day) + fill(day), &teeth];
+    for value in values {
+        let growth = judged(&curve(7.0, value));
+        assert_ne!(growth.verdict, Verdict::Unbounded, "{}", growth.reason);
+        assert!(!growth.reason.contains("when it fell"), "{}", growth.reason);
+    }
+}
+
+#[test]
+fn a_leak_of_a_life_that_outlives_the_others_is_found() {
+    let restarted = |at: f64| curve(7.0, move |day| if day < at { 100.0 } else { 10.0 * (day - at) });
+    let growth = judged(&restarted(3.0));
+    assert_eq!(growth.verdict, Verdict::Unbounded, "{}", growth.reason);
+    assert!(growth.reason.starts_with("grows since it was started anew"), "{}", growth.reason);
+    assert!((days_after_begin(&growth) - 3.0).abs() < 0.1, "{:?}", growth.since);
+    // A shorter one may come to rest as the first did.
+    let growth = judged(&restarted(3.4));
+    assert_eq!((growth.verdict, growth.suspected), (Verdict::Inconclusive, true), "{}", growth.reason);
+}
+
+#[test]
+fn a_step_within_three_days_is_no_daily_wave() {
+    for (days, at) in [(2.7, 0.8), (2.9, 1.1), (3.4, 1.3), (3.0, 0.9)] {
+        let growth = judged(&curve(days, |day| if day > at { 80.0 } else { 0.0 }));
+        assert_eq!(growth.verdict, Verdict::Bounded, "{days}, {at}: {}", growth.reason);
+        assert!(!growth.reason.contains("wave"), "{days}, {at}: {}", growth.reason);
+    }
+}
