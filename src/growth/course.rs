@@ -130,6 +130,16 @@ impl Course {
         self.suspicions.iter().map(|suspicion| TIMES_CYCLES * suspicion.at).find(|cycles| *cycles > done)
     }
 
+    /// Asks at the end of a run that decided nothing and suspects nothing whether it is at rest on this ground, and takes
+    /// that as its decision.
+    pub(super) fn ask_rest_at_end(&mut self, series: &Series, ground: &Ground) -> bool {
+        let cycles = series.cycles();
+        if let Ok(rest) = tail(&series.x, &series.y, cycles, ground) {
+            self.decision = Some(Decision { at: cycles, seen: cycles, why: Why::Rest(rest) });
+        }
+        self.decision.is_some()
+    }
+
     fn forget(&mut self) {
         self.suspicions.clear();
         (self.stairs, self.events) = (None, None);

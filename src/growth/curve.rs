@@ -27,7 +27,7 @@ const FEWEST_FILLED: f64 = 0.5;
 const SHARE_OF_LEVEL: f64 = 0.05;
 /// ... or what so many standard deviations of the noise from window to window hide, up to this share of the level, ...
 const TIMES_NOISE: f64 = 4.0;
-const MOST_OF_LEVEL: f64 = 0.1;
+pub(super) const MOST_OF_LEVEL: f64 = 0.1;
 /// ... and at least so many steps of the metric. A tail of half the curve without an event bounds it to six (rule of three).
 const LEAST_STEPS: f64 = 8.0;
 /// How many of the last cycles count as recent, and which quantile of them stands for the level under load.

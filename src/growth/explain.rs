@@ -98,11 +98,14 @@ pub(super) fn decided(facts: &Facts<'_>, decision: &Decision) -> String {
 fn rested(facts: &Facts<'_>, rest: &Rest) -> String {
     let bound = format!("at most {} (95 %)", facts.per(rest.bound.max(0.0)));
     let stretch = facts.along(rest.length);
-    let tail = if rest.creeps {
-        format!("still creeps over the last {stretch}, but by {bound}: below what matters")
-    } else {
-        format!("no rise in the last {stretch}: {bound}")
+    let smallest = facts.question.smallest;
+    let tail = match (rest.creeps, rest.bound <= smallest) {
+        (true, true) => format!("still creeps over the last {stretch}, but by {bound}: below what matters"),
+        (true, false) => format!("still creeps over the last {stretch}, but by {bound}"),
+        (false, _) => format!("no rise in the last {stretch}: {bound}"),
     };
+    let limit = format!("; this run has too few operations, or too much noise, to rule out {}", facts.per(smallest));
+    let tail = tail + if rest.bound <= smallest { "" } else { &limit };
     if !rest.after_growth {
         return tail;
     }

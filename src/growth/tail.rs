@@ -18,6 +18,8 @@ const GAPS: f64 = 2.2;
 /// Confidence of the upper bound, and how much wider the slope's variance is taken for dependent floors.
 pub(super) const CONFIDENCE: f64 = 0.95;
 pub(super) const VARIANCE_FACTOR: f64 = 1.5;
+/// A step that may come at any time comes within this share of the cycles, and none later, one time in 20 at the most.
+const EARLY: f64 = 0.05;
 /// Below this chance the tail still creeps.
 const CREEP_CHANCE: f64 = 0.05;
 /// Cycles from which a creep below this share of `smallest` is told from growth: before, it is called neither.
@@ -42,8 +44,12 @@ pub(super) struct Ground {
     pub quantum: f64,
     /// The smallest growth that matters.
     pub smallest: f64,
-    /// A creep of at most this may be called at rest.
+    /// A creep of at most this may be called at rest ...
     pub creep: f64,
+    /// ... where the growth that it leaves possible is at most this.
+    pub creep_bound: f64,
+    /// Steps that come to less than this ask for no rest after them.
+    pub steps: f64,
     /// What may be less than this is not called endless.
     pub least: f64,
     /// How far the growth in time that was taken off may have been too much, per unit of the axis.
@@ -59,7 +65,13 @@ impl Ground {
             (Demand::Usual, Unit::Bytes) => USUAL_LEAST_SHARE * smallest,
             (Demand::Named, _) => creep,
         };
-        Self { unit, quantum: quantum(unit), smallest, creep, least, slack }
+        Self { unit, quantum: quantum(unit), smallest, creep, creep_bound: creep, steps: creep, least, slack }
+    }
+
+    /// The same for a rest that is asked to rule out growth of `limit` and more, and no less. A bound at 95 % already leaves
+    /// room for a creep to last, so that its net rate alone is held to the half.
+    pub(super) fn down_to(self, limit: f64) -> Self {
+        Self { smallest: limit, creep: CREEP_SHARE * limit, creep_bound: limit, ..self }
     }
 }
 
@@ -98,7 +110,12 @@ pub(super) fn tail(x: &[f64], y: &[f64], cycles: usize, ground: &Ground) -> Resu
     let (Some(&now), Some(&origin)) = (x.last(), y.first()) else { return Err(Unrest::TooShort) };
     // A rise before the first cycle is warm-up: nothing says that it comes again.
     let warmup = y.len() - cycles.min(y.len());
-    let alone: Vec<_> = isolated(x, y, ground.quantum).into_iter().filter(|step| step.to > warmup).collect();
+    let mut alone: Vec<_> = isolated(x, y, ground.quantum).into_iter().filter(|step| step.to > warmup).collect();
+    // Nor does a step right after it, with none since.
+    let begin = warmup.checked_sub(1).map_or(0.0, |last| x[last]);
+    if alone.iter().all(|step| x[step.to] - begin <= EARLY * (now - begin)) {
+        alone.clear();
+    }
     let needed = rest_after_steps(x, y, ground);
     let step = median(&alone.iter().map(|step| step.height).collect::<Vec<_>>()).unwrap_or(0.0).max(ground.quantum);
     let mut unrest = Unrest::TooShort;
@@ -132,7 +149,7 @@ pub(super) fn tail(x: &[f64], y: &[f64], cycles: usize, ground: &Ground) -> Resu
 /// together come to less than half of what matters per unit of the axis ask for nothing: so would all that follow.
 fn rest_after_steps(x: &[f64], y: &[f64], ground: &Ground) -> f64 {
     match steps(x, y, least_step(y, ground.quantum)).as_slice() {
-        [.., before, last] if last.height > ground.creep * (last.x - before.x) => GAPS * (last.x - before.x),
+        [.., before, last] if last.height > ground.steps * (last.x - before.x) => GAPS * (last.x - before.x),
         _ => 0.0,
     }
 }
@@ -146,13 +163,12 @@ fn at_rest(x: &[f64], y: &[f64], events: f64, cycles: usize, ground: &Ground) ->
     if bound.is_nan() || bound > ground.smallest {
         return Err(Unrest::Loose(bound));
     }
-    let is_creep = |rate: f64| ground.unit == Unit::Bytes && cycles >= CREEP_FROM && rate <= ground.creep;
+    let may_creep = ground.unit == Unit::Bytes && cycles >= CREEP_FROM && bound <= ground.creep_bound;
     if rising_chance(y) < CREEP_CHANCE {
         // A creep that began or hastened lately is not the average of the whole stretch.
         let late = sen::slope(&x[x.len() / 2..], &y[y.len() / 2..]).unwrap_or(0.0);
         let net = quarter_rate(x, y).max(late) + ground.slack;
-        let most = bound.max(net);
-        return if is_creep(most) { Ok((most, true)) } else { Err(Unrest::Creeps(net)) };
+        return if may_creep && net <= ground.creep { Ok((bound.max(net), true)) } else { Err(Unrest::Creeps(net)) };
     }
     let (rise, allowed) = match ground.unit {
         Unit::Bytes => (rise_between(y, 2), ground.quantum.max(RISE_OVER_NOISE * spread(x, y, ground.quantum))),
@@ -161,8 +177,8 @@ fn at_rest(x: &[f64], y: &[f64], events: f64, cycles: usize, ground: &Ground) ->
     if rise <= allowed {
         return Ok((bound, false));
     }
-    let net = bound.max(rise / (length / 2.0) + ground.slack);
-    if is_creep(net) { Ok((net, true)) } else { Err(Unrest::Rises(rise - allowed)) }
+    let net = rise / (length / 2.0) + ground.slack;
+    if may_creep && net <= ground.creep { Ok((bound.max(net), true)) } else { Err(Unrest::Rises(rise - allowed)) }
 }
 
 /// How far the minimum of any later part lies above that of the first.
@@ -189,10 +205,13 @@ pub(super) fn spread(x: &[f64], y: &[f64], quantum: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const MEMORY: Ground =
-        Ground { unit: Unit::Bytes, quantum: 4096.0, smallest: 100.0, creep: 50.0, least: 50.0, slack: 0.0 };
-    const COUNTS: Ground =
-        Ground { unit: Unit::Count, quantum: 1.0, smallest: 1e-4, creep: 5e-5, least: 5e-5, slack: 0.0 };
+    const MEMORY: Ground = asking(Unit::Bytes, 4096.0, 100.0);
+    const COUNTS: Ground = asking(Unit::Count, 1.0, 1e-4);
+
+    const fn asking(unit: Unit, quantum: f64, smallest: f64) -> Ground {
+        let half = smallest / 2.0;
+        Ground { unit, quantum, smallest, creep: half, creep_bound: half, steps: half, least: half, slack: 0.0 }
+    }
 
     fn asked(n: usize, ground: &Ground, value: impl Fn(f64) -> f64) -> Result<Rest, Unrest> {
         let x: Vec<f64> = (1..=n).map(|i| i as f64 * 1500.0).collect();
@@ -237,6 +256,16 @@ mod tests {
         let y: Vec<f64> = (1..=60).map(|i| if i < 4 { 15e6 } else { 35e6 }).collect();
         assert!(matches!(tail(&x, &y, 60, &MEMORY), Err(Unrest::Loose(_))), "a step of a cycle may");
         assert!(tail(&x, &y, 50, &MEMORY).expect("rest").bound <= 100.0);
+    }
+
+    #[test]
+    fn steps_may_come_again_unless_all_of_them_came_at_once() {
+        let at = |steps: &'static [f64]| {
+            asked(75, &MEMORY, move |i| steps.iter().filter(|at| i >= **at).count() as f64 * 8e6)
+        };
+        for (steps, is_rest) in [(&[3.0][..], true), (&[4.0], false), (&[2.0, 9.0], false), (&[20.0], false)] {
+            assert_eq!(at(steps).is_ok(), is_rest, "{steps:?}: {:?}", at(steps));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod mutants;
 mod needs;
 mod overhead;
 mod runs;
+mod servers;
 mod soak;
 mod test;
 mod time_to_verdict;
@@ -24,6 +25,9 @@ cargo xtask soak [PART..]   the long matrices: rows, heap, none, all, single-lea
                             rows: --times=N of each form [5]; heap: --times=N, --only=NAME[,NAME]
 cargo xtask time-to-verdict how soon a leak of a known size is told: --times=N of each [10], --jobs=N,
                             --only=bytes,descriptors,threads
+cargo xtask servers         check the clean servers with default settings at --paces 2000,200,20, 90 s each; fails on a false
+                            alarm or on more than one inconclusive scenario at a pace: --only NAME[,NAME], --jobs N,
+                            --profile dev|release [release]
 cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 500 of each other one;
                             fails on a false alarm. Words: CLEAN --leaking N --from SEED --class NAME;
                             --class NAME --seed N prints one curve
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["soak", parts @ ..] => soak::run(parts),
         ["time-to-verdict", words @ ..] => time_to_verdict::run(words),
+        ["servers", words @ ..] => servers::run(words),
         ["false-alarms", words @ ..] => false_alarms::run(words),
         ["fuzz", words @ ..] => fuzz::run(words),
         ["torture", words @ ..] => torture::run(words),

@@ -1,9 +1,10 @@
 //! Runs of tidewatch on the fixtures: built programs, many at once, and what each came to.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::{cargo, root};
@@ -51,13 +52,36 @@ impl Profile {
     }
 
     /// Builds tidewatch and the targets: always together, since the features of a build depend on what is built with it.
+    /// What is quick to build is what the tests have built already.
     pub fn build(self) -> Result<()> {
-        let packages = ["--package", "tidewatch", "--package", "orchestrator", "--package", "drip"];
-        cargo(&[&["build", "--profile", self.name()], packages.as_slice()].concat())
+        let selection: &[&str] = match self {
+            Self::Release => &["--package", "tidewatch", "--package", "orchestrator", "--package", "drip"],
+            Self::Dev => &["--workspace", "--bins", "--examples"],
+        };
+        cargo(&[&["build", "--profile", self.name()], selection].concat())
     }
 }
 
-/// What a check came to.
+/// A check of a scenario file that is over.
+pub struct Checked {
+    /// The exit code; none where a signal ended it.
+    pub exit: Option<i32>,
+    /// What it came to.
+    pub summary: Value,
+}
+
+/// Checks a scenario file with these words besides; the run directory is `out`.
+pub fn check(profile: Profile, file: &Path, words: &[String], out: &Path) -> Result<Checked> {
+    let mut command = Command::new(profile.program("tidewatch"));
+    command.arg("check").arg(file).args(words).arg("--json").arg("--out").arg(out);
+    let output = command.output().context("could not start tidewatch")?;
+    let Ok(summary) = serde_json::from_slice::<Value>(&output.stdout) else {
+        bail!("no summary; {}", String::from_utf8_lossy(&output.stderr).trim());
+    };
+    Ok(Checked { exit: output.status.code(), summary })
+}
+
+/// What a check came to, from its run directory.
 pub fn summary(folder: &Path) -> Result<Value> {
     let file = folder.join("summary.json");
     let text = std::fs::read(&file).with_context(|| format!("there is no {}", file.display()))?;

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::root;
-use crate::runs::{Profile, scratch, side_by_side};
+use crate::runs::{Checked, Profile, check, scratch, side_by_side};
 
 /// The leaking systems of the orchestrator and the subsystem that has to be named for each.
 const LEAKS: [(&str, &str); 10] = [
@@ -64,13 +63,7 @@ impl Check {
     fn run(&self, profile: Profile) -> Result<()> {
         let out = scratch(&self.name);
         let began = Instant::now();
-        let mut command = Command::new(profile.program("tidewatch"));
-        command.arg("check").arg(&self.file).args(&self.vars).arg("--json").arg("--out").arg(&out);
-        let output = command.output().context("could not start tidewatch")?;
-        let exit = output.status.code();
-        let Ok(summary) = serde_json::from_slice::<Value>(&output.stdout) else {
-            bail!("no summary; {}", String::from_utf8_lossy(&output.stderr).trim());
-        };
+        let Checked { exit, summary } = check(profile, &self.file, &self.vars, &out)?;
         let named = named(&summary);
         let right = named == self.expected && exit == Some(i32::from(!self.expected.is_empty()));
         println!(
