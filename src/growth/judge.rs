@@ -312,7 +312,7 @@ mod tests {
         let points = std::iter::once(at(0, None))
             .chain((1..=cycles).flat_map(|cycle| [at(cycle, Some(Phase::Load)), at(cycle, Some(Phase::Settle))]))
             .collect();
-        Curve { metric: Metric::Private, axis: Axis::Operations, points }
+        Curve { metric: Metric::Private, axis: Axis::Operations, points, restarts: None }
     }
 
     fn python() -> Curve {
