@@ -238,3 +238,6 @@ fn more_cycles(series: &Series, course: &Course, question: &Question, figures: &
     // More cycles than any budget could hold are no answer.
     (wanted < 1e6).then(|| look_from(wanted as u32) - done)
 }
+
+#[cfg(test)]
+mod tests;

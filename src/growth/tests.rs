@@ -1,5 +1,7 @@
 //! The judge on a small generated corpus of its own, and on anything at all.
 
+mod tail;
+
 use proptest::prelude::*;
 
 use super::*;
