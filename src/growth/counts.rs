@@ -150,21 +150,11 @@ mod tests {
 
     #[test]
     fn the_rate_since_the_suspicion_must_be_seven_tenths_of_it() {
-        // One for each floor up to the twentieth; then seven for ten, the last of them at the fortieth.
+        // One for each floor up to the twentieth; then fourteen in twenty, at the first of them and at the last.
         let x: Vec<f64> = (1..=40).map(f64::from).collect();
         let rises = |last: f64| -> Vec<f64> {
-            x.iter()
-                .map(|&i| {
-                    i.min(20.0)
-                        + if i < 30.0 {
-                            0.0
-                        } else if i < 40.0 {
-                            7.0
-                        } else {
-                            7.0 + last
-                        }
-                })
-                .collect()
+            let later = |i: f64| if i > 20.0 { 7.0 } else { 0.0 } + if i > 39.0 { last } else { 0.0 };
+            x.iter().map(|&i| i.min(20.0) + later(i)).collect()
         };
         let kept = rises(7.0);
         let suspicion = Suspicion { floors: 20, x: 20.0, rate: 1.0 };
@@ -177,8 +167,8 @@ mod tests {
 
     #[test]
     fn events_are_even_up_to_now_or_they_are_none() {
-        let x: Vec<f64> = (0..=40).map(f64::from).collect();
-        let within = |from: f64, to: f64| -> Vec<f64> { x.iter().map(|x| x.clamp(from, to) - from).collect() };
+        let x: Vec<f64> = (40..=80).map(f64::from).collect();
+        let within = |from: f64, to: f64| -> Vec<f64> { x.iter().map(|x| (x - 40.0).clamp(from, to) - from).collect() };
         assert_eq!(regular_events(&x, &within(20.0, 30.0)), Some(10), "the last two and a half gaps ago");
         assert_eq!(regular_events(&x, &within(19.0, 29.0)), None);
         let mut falls = within(20.0, 30.0);

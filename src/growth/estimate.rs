@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_interval_of_an_exact_line_is_one_step_at_each_end() {
-        let x = axis(20);
+        let x: Vec<f64> = (5..25).map(|i| f64::from(i) * 1000.0).collect();
         let y: Vec<f64> = x.iter().map(|x| 1e6 + 50.0 * x).collect();
         let Rate { figure: found, slope_low } = Rate::of(&x, &y, 4096.0).expect("a figure");
         let step = 4096.0 / 19_000.0;
@@ -175,7 +175,8 @@ mod tests {
         // 450 bytes for each of 200 operations, and 9,500 more at once: that step of 9,950 is a tenth of the 99,500.
         let x: Vec<f64> = (0..=200).map(f64::from).collect();
         let rate = |more: f64, falls: f64| {
-            let y: Vec<f64> = x.iter().map(|x| 450.0 * x + if *x > 150.0 { more } else { 0.0 } - falls * x).collect();
+            let y: Vec<f64> =
+                x.iter().map(|x| 1e6 + 450.0 * x + if *x > 150.0 { more } else { 0.0 } - falls * x).collect();
             Rate::of(&x, &y, 4096.0).expect("a figure").figure.value
         };
         assert!((rate(9_600.0, 0.0) - 99_600.0 / 200.0).abs() < 1e-9);
@@ -185,19 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn waves_widen_the_interval_of_the_slope() {
+    fn floors_that_depend_on_their_neighbours_widen_the_interval() {
+        // A slow wave is as dependent as is believed, 0.9: its variance counts (1 + 0.9) / (1 - 0.9) times.
         let x = axis(60);
-        let noisy = |value: &dyn Fn(f64) -> f64| {
-            let y: Vec<f64> = (0..60).map(|i| 50.0 * x[i] + 1e5 * value(i as f64)).collect();
-            Rate::of(&x, &y, 1.0).expect("a figure")
-        };
-        let wave = noisy(&|i| (i / 4.0).sin());
-        let (low, high) = (wave.figure.low, wave.figure.high);
-        let mut slopes =
-            Slopes::between(&x, &(0..60).map(|i| 50.0 * x[i] + 1e5 * (i as f64 / 4.0).sin()).collect::<Vec<_>>())
-                .expect("slopes");
-        let narrow = slopes.interval(LEVEL, VARIANCE_FACTOR);
-        assert!(low < narrow.0 && high > narrow.1 && wave.slope_low == narrow.0, "{wave:?} {narrow:?}");
+        let y: Vec<f64> = (0..60).map(|i| 50.0 * x[i] + 1e5 * (i as f64 / 4.0).sin()).collect();
+        let found = Rate::of(&x, &y, 1.0).expect("a figure");
+        let mut slopes = Slopes::between(&x, &y).expect("slopes");
+        let (low, high) = slopes.interval(LEVEL, 19.0);
+        let is_met = (found.figure.low - low).abs() < 1e-9 || (found.figure.high - high).abs() < 1e-9;
+        assert!(is_met, "{found:?} {low} {high}");
+        assert_eq!(found.slope_low, slopes.interval(LEVEL, VARIANCE_FACTOR).0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::course::{Course, Decision, Series, TIMES_CYCLES, Why};
 use super::estimate::{Rate, pace_per_hour, sensitivity};
 use super::explain::{self, Facts};
 use super::floors::cycle_length;
-use super::looks::{FEWEST_CYCLES, look_from, quantum};
+use super::looks::{look_from, quantum};
 use super::tail::{CREEP_FROM, Ground, Unrest, spread};
 use super::window_test::Failure;
 use super::{Curve, Demand, Estimate, Floors, Growth, Question, Verdict, Window, over_time};
@@ -214,9 +214,7 @@ fn more_cycles(series: &Series, course: &Course, question: &Question, figures: &
     let length = figures.cycle_length;
     // Cycles until the axis reaches a place.
     let until = |place: f64| length.map(|length| done as f64 + ((place - now) / length).max(0.0).ceil());
-    let wanted = if done < FEWEST_CYCLES {
-        Some(f64::from(FEWEST_CYCLES))
-    } else if course.before_cap {
+    let wanted = if course.before_cap {
         question.expect_cap.and_then(|cap| until(PAST_CAP * cap as f64))
     } else if course.failure == Failure::Creeps {
         Some(CREEP_FROM as f64)
@@ -228,12 +226,14 @@ fn more_cycles(series: &Series, course: &Course, question: &Question, figures: &
         until(stairs.next_x)
     } else {
         match course.unrest {
-            Unrest::RecentStep(needed) => until(needed),
+            // Half of all operations is the least tail, and must be as long as the steps ask for.
+            Unrest::RecentStep(needed) => until(2.0 * needed),
             // A bound shrinks at least as the run grows; the part by noise shrinks faster.
             Unrest::Loose(bound) if question.smallest > 0.0 => Some(f64::from(done) * bound / question.smallest),
-            _ => Some(f64::from(done) + 1.0),
+            _ => Some(f64::from(done)),
         }
     }?;
+    // The next look at the least, which is the first one where none was.
     let wanted = wanted.max(f64::from(done) + 1.0);
     // More cycles than any budget could hold are no answer.
     (wanted < 1e6).then(|| look_from(wanted as u32) - done)

@@ -151,4 +151,17 @@ mod tests {
             assert_eq!(stair(&x, &y).is_some(), found, "{bulge}");
         }
     }
+
+    #[test]
+    fn each_step_is_about_twice_as_high_after_about_twice_as_long() {
+        for (n, steps, found) in [
+            (60, [(10.0, 13.0), (20.0, 24.0), (40.0, 43.0)], true),
+            (60, [(10.0, 22.0), (20.0, 24.0), (40.0, 43.0)], false),
+            (60, [(10.0, 13.0), (20.0, 24.0), (40.0, 26.0)], false),
+            (30, [(10.0, 13.0), (20.0, 24.0), (26.0, 43.0)], false),
+        ] {
+            let (x, y) = table(n, |x| steps.iter().filter(|step| step.0 <= x).map(|step| step.1).sum());
+            assert_eq!(stair(&x, &y).is_some(), found, "{steps:?}");
+        }
+    }
 }

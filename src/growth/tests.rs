@@ -213,6 +213,13 @@ fn growth_that_may_be_less_than_half_of_what_matters_is_not_endless() {
 }
 
 #[test]
+fn an_estimate_in_another_unit_keeps_its_ends_in_order() {
+    let estimate = Estimate { value: 2.0, low: 1.0, high: 4.0 };
+    assert_eq!(estimate.scaled(3.0), Estimate { value: 6.0, low: 3.0, high: 12.0 });
+    assert_eq!(estimate.scaled(-3.0), Estimate { value: -6.0, low: -12.0, high: -3.0 });
+}
+
+#[test]
 fn where_nobody_asks_the_smallest_growth_follows_the_run() {
     let curve = |metric: Metric, cycles| run(metric, 1, cycles, |_, _| 30.0);
     for (metric, cycles, reach, smallest) in [

@@ -5,6 +5,7 @@ use super::*;
 #[test]
 fn the_end_of_the_budget_is_a_look_while_looks_are_left() {
     assert_eq!(due(60, Budget::Open), [10, 15, 22, 33, 50]);
+    assert_eq!(due(50, Budget::Open), [10, 15, 22, 33, 50]);
     assert_eq!(due(60, Budget::Spent), [10, 15, 22, 33, 50, 60]);
     assert_eq!(due(50, Budget::Spent), [10, 15, 22, 33, 50]);
     assert_eq!(due(120, Budget::Spent), [10, 15, 22, 33, 50, 75, 110]);
@@ -72,6 +73,8 @@ fn a_suspicion_is_confirmed_at_more_than_the_cycles_done() {
 fn growth_keeps_the_cycles_at_which_it_first_stood() {
     let found = run(110, &question(), |x| 200.0 * x).decision.expect("growth");
     assert_eq!((found.at, found.seen), (22, 110));
+    let found = run(20, &question(), |x| 200.0 * x).decision.expect("growth at exactly twice the cycles");
+    assert_eq!((found.at, found.seen), (20, 20));
     let found = run(110, &question(), |_| 1e6).decision.expect("rest");
     assert_eq!((found.at, found.seen), (10, 110));
     // At rest before: growth is a decision of its own.
@@ -123,6 +126,8 @@ fn growth_is_contradicted_by_a_flatter_rise_over_as_many_cycles() {
         // It fell at last, or rose at last: both the net rate and the slope must be less.
         (40, 40.0, -400_000.0, false),
         (40, 34.0, 100_000.0, false),
+        (40, 34.0, 20_000.0, false),
+        (40, 35.0, -1.0, false),
     ] {
         assert_eq!(after(n, slope, last), expected, "{n} {slope} {last}");
     }
@@ -147,6 +152,8 @@ fn steps_and_events_that_do_not_come_contradict_growth() {
     {
         assert_eq!(is_contradicted(events, now, risen), expected, "{now} {risen}");
     }
+    let just = -ALPHA.ln() * 1000.0;
+    assert!(!decided(2, events).is_contradicted(&[-1.0, 0.0, just], &[50.0; 3]));
     assert!(!is_contradicted(rest(), 1e9, 0.0));
 }
 
@@ -217,4 +224,34 @@ fn the_least_share_that_doubt_leaves_counts_too() {
     let kept = steeper.kept_by(&[0.0, 1.0, 2.0], &[0.0, 0.5, 2.0]).expect("a share");
     assert!((kept - 0.35).abs() < 1e-9, "{kept}");
     assert_eq!(before.kept_by(&[1.0], &[1.0]), None);
+}
+
+#[test]
+fn a_slope_that_was_not_kept_confirms_nothing() {
+    // A slope of 100 at the first look, and less from there on.
+    let slows = |late: f64| run(22, &question(), move |x| 100.0 * x.min(10_000.0) + late * (x - 10_000.0).max(0.0));
+    let slower = slows(75.0);
+    assert_eq!((slower.decision, slower.failure), (None, Failure::SlowsDown(0.75)));
+    assert!(slows(80.0).decision.is_some(), "four fifths");
+}
+
+#[test]
+fn rare_events_are_asked_of_counts_alone() {
+    let counted = |cycles: usize, unit: Unit| {
+        let x = axis(cycles);
+        let y = (1..=cycles).map(|i| (5.0 + i as f64 / 8.0).floor()).collect();
+        let asked = Question { smallest: 1e-4, ..question() };
+        Course::run(&Series { x, y, warmup: 0 }, &asked, &Ground::of(&asked, unit, 0.0))
+    };
+    assert!(counted(50, Unit::Count).events.is_some());
+    assert_eq!(counted(50, Unit::Bytes).events, None);
+}
+
+#[test]
+fn cycles_are_counted_after_the_warm_up() {
+    let series = Series { x: axis(9), y: axis(9), warmup: 2 };
+    assert_eq!(series.cycles(), 7);
+    assert_eq!(series.cycles_from(5).0, [8000.0, 9000.0]);
+    assert_eq!(series.cycles_from(0).1.len(), 7);
+    assert!(series.cycles_from(70).0.is_empty());
 }

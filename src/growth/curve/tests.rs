@@ -235,6 +235,15 @@ fn windows_without_a_sample_are_none() {
 }
 
 #[test]
+fn a_window_lasts_a_second_at_least() {
+    let mut curve = moments(Metric::Private, (0..=40).map(|n| (1000.0 + f64::from(n) / 2.0, 1.0)));
+    curve.cut_into_windows();
+    assert_eq!(curve.points.last().map(|point| point.cycle), Some(20));
+    assert_eq!(curve.reach(), 1020.0);
+    assert_eq!(moments(Metric::Private, []).reach(), 0.0);
+}
+
+#[test]
 fn where_most_windows_are_gaps_each_holds_as_many_samples() {
     let mut curve = moments(Metric::Private, (0..10).map(|n| (f64::from(n), 1.0)).chain([(1000.0, 1.0)]));
     curve.cut_into_windows();
@@ -323,9 +332,9 @@ fn a_count_that_falls_between_two_readings_stands() {
         tick(1_750_000, 100),
         reading(2_000_000, 40),
         tick(2_500_000, 40),
-        reading(3_000_000, 60),
-        tick(3_000_000, 60),
+        reading(4_000_000, 60),
+        tick(4_000_000, 60),
     ];
     let curve = Curve::windowed_along(&Metric::Fds, Axis::Operations, MemorySource::Statm, &records);
-    assert_eq!(curve.points.iter().map(|point| point.x).collect::<Vec<_>>(), [100.0, 50.0, 60.0]);
+    assert_eq!(curve.points.iter().map(|point| point.x).collect::<Vec<_>>(), [100.0, 45.0, 60.0]);
 }

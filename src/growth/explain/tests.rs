@@ -72,6 +72,8 @@ fn growth_is_told_with_what_showed_it() {
     let sudden = Passed { late_share: f64::INFINITY, chance: 9e-13, ..passed };
     let told = case.decided(Why::Rising { passed: sudden, keeps: 0.97 });
     assert!(told.contains("(Mann-Kendall p < 1e-12), the rise began within the window, confirmed"), "{told}");
+    let told = case.decided(Why::Rising { passed: Passed { chance: 1e-12, ..passed }, keeps: 0.97 });
+    assert!(told.contains("(Mann-Kendall p = 1e-12), late slope"), "{told}");
     let stair = Stair {
         last_x: 8000.0,
         height: 4096.0,
@@ -237,11 +239,11 @@ fn one_or_two_large_falls_are_told() {
         (vec![3.0, 10.0], Some(2)),
         (vec![3.0, 10.0, 4.0], None),
     ] {
-        let mut y = vec![0.0, 10.0];
+        let mut y = vec![100.0, 110.0];
         for fall in &falls {
-            y.extend([10.0 - fall, 10.0]);
+            y.extend([110.0 - fall, 110.0]);
         }
-        y.resize(14, 10.0);
+        y.resize(14, 110.0);
         let reason = Case::of(&y).undecided(|course| course.decision = None);
         let expected = told.map_or(String::new(), |n| {
             format!("; only {n} large fall(s) seen, as of a collector: three show what it leaves")

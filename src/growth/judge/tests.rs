@@ -85,6 +85,23 @@ fn growth_needs_a_figure_that_is_surely_growth() {
 }
 
 #[test]
+fn growth_without_an_objection_is_unbounded_and_rest_is_flat_or_bounded() {
+    let bounded = Why::Rest(Rest { start: 0, length: 1.0, bound: 1.0, after_growth: true, creeps: false });
+    for (why, objection, expected) in [
+        (None, None, Verdict::Inconclusive),
+        (Some(rest(0)), None, Verdict::Flat),
+        (Some(bounded), None, Verdict::Bounded),
+        (Some(rising(0.25)), None, Verdict::Unbounded),
+        (Some(rising(0.25)), Some(Objection::Creep), Verdict::Flat),
+        (Some(rising(0.25)), Some(Objection::MayBeCreep), Verdict::Inconclusive),
+        (Some(rising(0.25)), Some(Objection::TimeDriven), Verdict::Inconclusive),
+    ] {
+        let decision = why.map(|why| Decision { at: 22, seen: 22, why });
+        assert_eq!(verdict(decision.as_ref(), objection), expected, "{why:?} {objection:?}");
+    }
+}
+
+#[test]
 fn a_rise_below_what_is_asked_for_is_little() {
     for (demand, value, expected) in [
         (Demand::Named, 99.9, true),
@@ -159,13 +176,31 @@ fn more_cycles_are_those_to_the_look_that_can_decide() {
     assert_eq!(more(50, None, kilo, &|course| course.events = Some(events(38))), Some(60), "twice 38");
     assert_eq!(more(50, None, kilo, &|course| course.stairs = Some(stairs(75_000.0))), Some(25));
     assert_eq!(more(50, None, kilo, &|course| course.stairs = Some(stairs(75_001.0))), Some(60));
-    for (bound, expected) in [(150.0, Some(25)), (153.0, Some(60)), (100.5, Some(25)), (1e9, None)] {
+    for (bound, expected) in [(150.0, Some(25)), (153.0, Some(60)), (100.5, Some(25)), (2e6, None), (1e9, None)] {
         let found = more(50, None, kilo, &|course| course.unrest = Unrest::Loose(bound));
         assert_eq!(found, expected, "{bound}");
     }
     let nothing = Question { smallest: 0.0, ..question(Demand::Named) };
     let loose = course(|course| course.unrest = Unrest::Loose(1.0));
     assert_eq!(more_cycles(&series(0, 50, |x| x), &loose, &nothing, &figures(None)), Some(25));
+}
+
+#[test]
+fn a_recent_step_asks_for_half_of_all_operations() {
+    // Two steps, 24 cycles apart: 52.8 cycles without a third must be half of all. 75 cycles are too few, 110 are enough.
+    let steps = |x: f64| 1e6 + 1.6e6 * f64::from(u8::from(x >= 20_000.0) + u8::from(x >= 44_000.0));
+    let at = |cycles: usize| {
+        let series = series(0, cycles, steps);
+        let (question, ground) = (question(Demand::Named), ground(Demand::Named));
+        let course = Course::run(&series, &question, &ground);
+        let more = more_cycles(&series, &course, &question, &figures(None));
+        (course, more)
+    };
+    let (course, more) = at(50);
+    assert!(matches!(course.unrest, Unrest::RecentStep(needed) if (needed - 52_800.0).abs() < 1e-6));
+    assert_eq!((course.decision, more), (None, Some(60)));
+    assert_eq!(at(75).0.decision, None);
+    assert!(at(110).0.decision.is_some_and(|decision| !decision.is_growth()));
 }
 
 #[test]
@@ -193,4 +228,16 @@ fn the_doubt_about_growth_in_time_widens_the_figure() {
     // What is taken off is all of it: 200 bytes per operation, of which 50 came with time.
     let less = per_op(Some(Estimate { value: 50_000.0, low: 50_000.0, high: 50_000.0 }));
     assert!((less.value - 150.0).abs() < 1e-6, "{less:?}");
+    let doubted = per_op(Some(Estimate { value: 50_000.0, low: 49_990.0, high: 50_020.0 }));
+    assert!((less.low - doubted.low - 0.02).abs() < 1e-9, "{less:?} {doubted:?}");
+    assert!((doubted.high - less.high - 0.01).abs() < 1e-9, "{less:?} {doubted:?}");
+    // Of 60 that are left, 20 may be too much, which the next look at 50 cycles may tell; or 70, which no look can.
+    for (high, reason, more_cycles) in
+        [(160_000.0, "which may be less than the least", Some(10)), (210_000.0, "growth in time", None)]
+    {
+        let time_driven = Some(Estimate { value: 140_000.0, low: 90_000.0, high });
+        let found = judge(&curve, &Question { time_driven, ..question(Demand::Named) });
+        assert_eq!((found.verdict, found.more_cycles), (Verdict::Inconclusive, more_cycles), "{}", found.reason);
+        assert!(found.reason.contains(reason), "{}", found.reason);
+    }
 }

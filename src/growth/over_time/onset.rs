@@ -143,13 +143,8 @@ mod tests {
 
     /// A sample a second, judged in steps of a quantum.
     fn found(values: &[f64], quantum: f64) -> Option<Onset> {
-        let point = |(n, value): (usize, &f64)| Point {
-            t: 500.0 + n as f64,
-            x: n as f64,
-            value: *value,
-            cycle: 1,
-            phase: None,
-        };
+        let point =
+            |(n, value): (usize, &f64)| Point { t: n as f64, x: n as f64, value: *value, cycle: 1, phase: None };
         let points: Vec<Point> = values.iter().enumerate().map(point).collect();
         let summary = Summary { noise: 0.0, quantum, smallest: 0.0, unit: Unit::Bytes };
         of(&points, &pieces(&points), &summary)
@@ -166,8 +161,34 @@ mod tests {
             let values: Vec<f64> = (0..60).map(|n| if n < at { 7.0 } else { 107.0 }).collect();
             let onset = found(&values, 1.0).expect("a change");
             let told = (onset.first, onset.t, onset.height, onset.rise, onset.is_new_high, onset.is_steeper);
-            assert_eq!(told, (at, 500.0 + at as f64, 100.0, Rise::Jump, true, false));
+            assert_eq!(told, (at, at as f64, 100.0, Rise::Jump, true, false));
         }
+    }
+
+    #[test]
+    fn a_jump_is_past_half_of_its_height_above_the_level_just_before() {
+        let mut values = in_pieces(|piece| {
+            if piece < 7 {
+                5.0
+            } else if piece < 10 {
+                0.0
+            } else {
+                100.0
+            }
+        });
+        values[30] = 50.0;
+        let onset = found(&values, 1.0).expect("a change");
+        assert_eq!((onset.first, onset.height, onset.rise), (31, 100.0, Rise::Jump));
+    }
+
+    #[test]
+    fn a_change_stands_four_deviations_over_the_noise() {
+        // Pieces differ by -10, 0 and 10 in turn: four times 14.8 over the root of two are 41.9.
+        let noisy = |height: f64| {
+            let noise = |piece: usize| if piece % 3 == 0 { 0.0 } else { 10.0 };
+            found(&in_pieces(|piece| noise(piece) + if piece < 10 { 0.0 } else { height }), 1.0).is_some()
+        };
+        assert!(noisy(60.0) && !noisy(40.0));
     }
 
     #[test]

@@ -60,6 +60,8 @@ mod tests {
     fn an_end_that_lies_above_all_before_is_a_rise() {
         assert_eq!(found(&ends(97, &[12.0; 3]), &STEPS), Some(5.0));
         assert_eq!(found(&ends(97, &[11.0; 3]), &STEPS), None, "four steps");
+        let coarse = Summary { quantum: 2.0, ..STEPS };
+        assert_eq!((found(&ends(97, &[15.0; 3]), &coarse), found(&ends(97, &[16.0; 3]), &coarse)), (None, Some(9.0)));
         let noisy = Summary { noise: 3.0, ..STEPS };
         assert_eq!(found(&ends(97, &[13.0; 3]), &noisy), None, "two deviations");
         assert_eq!(found(&ends(97, &[13.5; 3]), &noisy), Some(6.5));

@@ -156,7 +156,7 @@ mod tests {
             let offs: Vec<f64> = left.iter().enumerate().map(|(n, point)| point.value - slope * n as f64).collect();
             let level = offs[0];
             assert!(offs.iter().all(|off| (off - level).abs() < 1e-6), "{slope}: {offs:?}");
-            assert!(slope != 0.0 || (level - 115.5).abs() < 1e-9, "{level}");
+            assert!((level - 115.5).abs() < 1e-6, "{slope}: {level}");
             assert!(left.iter().zip(&points).all(|(left, point)| left.t == point.t && left.x == point.x));
         }
     }
@@ -187,7 +187,7 @@ mod tests {
         };
         assert!(is_seen(&thinned(70)) && !is_seen(&thinned(69)));
         // Two samples of the same hour fill one.
-        let twice: Vec<Point> = thinned(36).iter().flat_map(|point| [*point, *point]).collect();
+        let twice: Vec<Point> = thinned(60).iter().flat_map(|point| [*point, *point]).collect();
         assert!(!is_seen(&twice));
         assert!(!is_seen(&[]));
     }

@@ -116,3 +116,13 @@ fn a_leak_that_a_restart_ended_is_over() {
     assert_eq!(growth.verdict, Verdict::Bounded, "{}", growth.reason);
     assert!(growth.reason.contains("earlier lives grew"), "{}", growth.reason);
 }
+
+#[test]
+fn a_curve_of_forty_samples_is_looked_at_in_parts() {
+    let is_judged = |samples: usize| {
+        let mut curve = curve(1.0, |_| 0.0);
+        curve.points.truncate(samples);
+        super::judge(&curve, &Question::about(&curve, None)).is_some()
+    };
+    assert_eq!([39, 40].map(is_judged), [false, true]);
+}

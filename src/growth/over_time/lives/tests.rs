@@ -13,7 +13,8 @@ fn peaks_hold_where_later_lives_rise_no_higher() {
     assert!(peaks_hold(&lives(&[5.0, 6.0, 4.0, 5.5, 9.0])), "the last life has not ended");
     assert!(!peaks_hold(&lives(&[5.0, 6.0, 7.0, 8.0, 1.0])));
     assert!(!peaks_hold(&lives(&[5.0, 6.0, 7.5, 6.5, 1.0])), "higher than any before");
-    assert!(!peaks_hold(&lives(&[5.0, 6.0, 5.0, 1.0])), "too few");
+    assert!(!peaks_hold(&lives(&[6.0, 5.0, 5.0, 1.0])), "too few");
+    assert!(peaks_hold(&lives(&[5.0, 6.0, 6.0, 6.0, 1.0])), "as high as before");
 }
 
 /// A sample a second.
@@ -38,6 +39,7 @@ fn a_life_begins_where_the_value_falls_to_its_start() {
     // The last life may have just begun, and the first be cut off; more short ones are no lives.
     assert_eq!(lengths(&rising(&[10, 30, 30, 10])), [10, 30, 30, 10]);
     assert_eq!(lengths(&rising(&[10, 30, 30, 10, 10])), [90]);
+    assert_eq!(lengths(&rising(&[10, 30, 30, 30, 10, 10])), [120]);
     assert_eq!(lengths(&rising(&[20, 20])), [20, 20]);
     assert_eq!(lengths(&rising(&[20, 19])), [39]);
     // More than 24 are a collector's.
@@ -101,7 +103,10 @@ fn growth(verdict: Verdict) -> Growth {
 /// A life of so many samples over so many seconds, up to a value.
 fn life(samples: usize, seconds: f64, highest: f64) -> Vec<Point> {
     let values = ramp(samples, 0.0, highest);
-    points(&values).iter().map(|point| Point { t: point.t * seconds / (samples - 1) as f64, ..*point }).collect()
+    points(&values)
+        .iter()
+        .map(|point| Point { t: 1000.0 + point.t * seconds / (samples - 1) as f64, ..*point })
+        .collect()
 }
 
 /// Verdicts by their letters, on lives of the same length that rise higher and higher.
@@ -153,6 +158,7 @@ fn the_last_lives_vote() {
         ("BFI", Verdict::Bounded, false, "at rest within 2 of the last 3 lives (started again 2 time(s))"),
         ("FI", Verdict::Inconclusive, false, "started again 1 time(s), and its last lives do not decide"),
         ("FUI", Verdict::Inconclusive, true, UNDECIDED),
+        ("UUUII", Verdict::Unbounded, false, "grows 2 KiB an hour within 3 of the last 5 lives"),
         // Six vote.
         ("UUIIIIII", Verdict::Inconclusive, false, "started again 7 time(s), and its last lives do not decide"),
         ("UIIIIII", Verdict::Inconclusive, false, "started again 6 time(s), and its last lives do not decide"),
