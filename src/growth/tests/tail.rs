@@ -57,6 +57,8 @@ fn the_tail_is_the_longest_share_of_the_operations_that_rests() {
     // One step: no stretch that holds it rests, and the half after it, six floors, does.
     let step = |i: f64| if i < 5.0 { 5e6 } else { 5e6 + 240_000.0 };
     assert_eq!(asked(10, &MEMORY, step), rest(4, 7_500.0, chance_of(0, 240_000.0, 7_500.0), false));
+    let short = |i: f64| if i < 4.0 { 5e6 } else { 5e6 + 200_000.0 };
+    assert!(asked(8, &MEMORY, short).is_err(), "five floors");
     // Two steps of 375,000 bytes in 7,500 operations are no more than half of what matters: nothing is asked after them.
     let steps = |i: f64| 375_000.0 * f64::from(u8::from(i >= 5.0) + u8::from(i >= 10.0));
     assert_eq!(asked(20, &MEMORY, steps).map(|rest| rest.length), Ok(15_000.0));
