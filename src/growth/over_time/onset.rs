@@ -185,7 +185,7 @@ mod tests {
     fn a_change_stands_four_deviations_over_the_noise() {
         // Pieces differ by -10, 0 and 10 in turn: four times 14.8 over the root of two are 41.9.
         let noisy = |height: f64| {
-            let noise = |piece: usize| if piece % 3 == 0 { 0.0 } else { 10.0 };
+            let noise = |piece: usize| if piece.is_multiple_of(3) { 0.0 } else { 10.0 };
             found(&in_pieces(|piece| noise(piece) + if piece < 10 { 0.0 } else { height }), 1.0).is_some()
         };
         assert!(noisy(60.0) && !noisy(40.0));
