@@ -99,7 +99,35 @@ mod tests {
             assert_eq!(said.is_some(), expected.is_some(), "{number}: {said:?}");
             assert!(said.unwrap_or_default().starts_with(expected.unwrap_or_default()), "{number}");
         }
-        assert!(Activity::of(&records((0..41).map(|n| (n % 3 == 0, n)))).remark().is_some());
-        assert_eq!(Activity::of(&records((0..41).map(|n| (false, n)))).remark(), None);
+    }
+
+    #[test]
+    fn a_part_of_the_time_is_remarked() {
+        let remark = |stopped: u64| Activity::of(&records((0..41).map(|n| (n < stopped, n)))).remark();
+        let told = "the process was stopped (state T) for 14 of 40 s: samples of that time are left out";
+        assert_eq!([0, 14, 41].map(remark), [None, Some(told.to_owned()), None]);
+    }
+
+    #[test]
+    fn half_of_the_time_is_not_most_of_it() {
+        let mostly = |stopped: u64| Activity::of(&records((0..40).map(|n| (n < stopped, n)))).is_mostly_stopped();
+        assert_eq!([20, 21].map(mostly), [false, true]);
+    }
+
+    #[test]
+    fn samples_without_a_process_are_none() {
+        let mut ended = records([(true, 5), (false, 5), (false, 5), (false, 5)]);
+        for record in &mut ended[1..] {
+            let Record::Sample(sample) = record else { panic!("a sample") };
+            sample.processes = 0;
+        }
+        let activity = Activity::of(&ended);
+        assert!(activity.is_mostly_stopped() && activity.used_cpu.is_none(), "{activity:?}");
+        assert_eq!(Activity::of(&ended[1..]), Activity::default());
+        // Where the CPU time is not known at one sample, nothing is said of it.
+        let mut unknown = records((0..41).map(|_| (false, 5)));
+        let Record::Sample(sample) = &mut unknown[7] else { panic!("a sample") };
+        sample.cpu_us = None;
+        assert_eq!(Activity::of(&unknown).says_nothing(Shape::Watch), None);
     }
 }

@@ -58,7 +58,7 @@ impl Withheld {
         if collector != Collector::Unforced || verdict != Verdict::Unbounded || !is_heap(&curve.metric) {
             return None;
         }
-        let judged = curve.points.iter().filter(|point| point.cycle >= first_cycle && point.cycle > 0);
+        let judged = curve.points.iter().filter(|point| point.cycle >= first_cycle);
         let collections = collections(judged.map(|point| point.value));
         (collections < FEWEST_COLLECTIONS).then_some(Self { collections })
     }
@@ -99,9 +99,7 @@ fn collections(values: impl Iterator<Item = f64> + Clone) -> usize {
     let least = SMALLEST_FALL.max(LEAST_SHARE * (highest - lowest));
     let (mut low, mut high, mut count) = (f64::INFINITY, f64::NEG_INFINITY, 0);
     for value in values {
-        if value > high {
-            high = value;
-        }
+        high = high.max(value);
         let fallen = high - value;
         if high - low >= least && fallen >= least && fallen >= TAKES_BACK * (high - low) {
             count += 1;
@@ -141,8 +139,19 @@ mod tests {
             (vec![5.0 * MIB, 3.0 * MIB, 1.0 * MIB], 0),
             // A tenth of the rise is no collection.
             (vec![0.0, 10.0 * MIB, 9.0 * MIB, 19.0 * MIB, 18.0 * MIB], 0),
-            // A few pages are none.
+            // A few pages are none; sixteen are the least.
             (vec![0.0, 40_000.0, 10_000.0, 50_000.0, 20_000.0], 0),
+            (vec![0.0, 65_536.0, 0.0], 1),
+            (vec![0.0, 65_535.0, 0.0], 0),
+            (vec![3.0 * MIB, 3.0 * MIB + 65_536.0, 3.0 * MIB], 1),
+            // Three tenths of the rise are the least.
+            (vec![50.0 * MIB, 60.0 * MIB, 57.0 * MIB], 1),
+            (vec![50.0 * MIB, 60.0 * MIB, 57.1 * MIB], 0),
+            // It fell below where it began to rise: what rose before was little.
+            (vec![5.0 * MIB, 5.01 * MIB, 3.0 * MIB], 0),
+            // A fiftieth of the whole range, from 10 MiB to 110 MiB, is the least.
+            (vec![10.0 * MIB, 110.0 * MIB, 10.0 * MIB, 12.0 * MIB, 10.0 * MIB], 2),
+            (vec![10.0 * MIB, 110.0 * MIB, 10.0 * MIB, 11.9 * MIB, 10.0 * MIB], 1),
         ] {
             assert_eq!(counted(&values), expected, "{values:?}");
         }
@@ -225,6 +234,47 @@ mod tests {
         curve.metric = Metric::Fds;
         curve.points.iter_mut().for_each(|point| point.value = (point.x / 100.0).floor());
         assert_eq!(asked(&curve, Collector::Unforced).verdict, Verdict::Unbounded);
+    }
+
+    #[test]
+    fn only_the_metrics_of_a_heap_ask_for_collections() {
+        let held = |metric: Metric| {
+            let points = Vec::new();
+            let curve = Curve { metric, axis: Axis::Operations, points, restarts: None };
+            Withheld::of(&curve, Verdict::Unbounded, Collector::Unforced, 1).is_some()
+        };
+        for metric in [Metric::Private, Metric::Peak, Metric::Rss, Metric::Heap] {
+            assert!(held(metric.clone()), "{metric}");
+        }
+        for (name, is_held) in [("current", true), ("anon", true), ("file", false), ("sock", false)] {
+            assert_eq!(held(Metric::Cgroup(name.into())), is_held, "{name}");
+        }
+        for metric in [Metric::Stack, Metric::File, Metric::Shared, Metric::Threads, Metric::Gauge("anon".into())] {
+            assert!(!held(metric.clone()), "{metric}");
+        }
+    }
+
+    #[test]
+    fn collections_before_the_judged_cycles_do_not_count() {
+        let teeth = [1.0, 9.0].repeat(8).into_iter().enumerate();
+        let point = |(n, value): (usize, f64)| {
+            let place = n as f64;
+            Point { t: place, x: place, value: value * MIB, cycle: n as u32 / 4, phase: None }
+        };
+        let curve = Curve {
+            metric: Metric::Private,
+            axis: Axis::Operations,
+            points: teeth.map(point).collect(),
+            restarts: None,
+        };
+        // Four cycles, 0 to 3, of two teeth each; the last tooth of all has not fallen.
+        let held = |first| Withheld::of(&curve, Verdict::Unbounded, Collector::Unforced, first);
+        assert_eq!([1, 2, 3].map(|first| held(first).is_some()), [false, false, true]);
+        assert!(held(3).is_some_and(|held| {
+            held.reason().starts_with("rises without end, but only one collection was seen and none")
+        }));
+        let two = Withheld { collections: 2 }.reason();
+        assert!(two.starts_with("rises without end, but only 2 collections were seen and none was forced"), "{two}");
     }
 
     #[test]

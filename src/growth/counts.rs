@@ -3,8 +3,6 @@
 //! Between two events nothing happens, so ties rule and trend tests have no power. But a count is exact, and one that
 //! never falls and rises at even distances is a leak. An event is a floor that rose, however far.
 
-use crate::statistics::series::minimum;
-
 /// The share of the cycles that is left out as warm-up.
 const DROP: f64 = 0.25;
 /// Events may lie this many standard deviations early: a pool that fills has most of its events early.
@@ -69,7 +67,7 @@ fn regular_events(x: &[f64], y: &[f64]) -> Option<usize> {
     let (first, last) = (*x.first()?, *x.last()?);
     let range = last - first;
     let never_falls = y.windows(2).all(|pair| pair[1] >= pair[0]);
-    if !never_falls || range <= 0.0 || minimum(y).is_nan() {
+    if !never_falls || range <= 0.0 {
         return None;
     }
     let events: Vec<(f64, f64)> =
@@ -102,6 +100,15 @@ mod tests {
         (1..=n).map(|i| value(i as f64).floor()).collect()
     }
 
+    impl Seen {
+        fn suspicion(self) -> Option<Suspicion> {
+            match self {
+                Self::Suspected(suspicion) => Some(suspicion),
+                Self::Nothing | Self::Confirmed { .. } => None,
+            }
+        }
+    }
+
     fn after(cycles: &[usize], y: &[f64]) -> Seen {
         let x = axis(y.len());
         let mut suspicion = None;
@@ -121,6 +128,61 @@ mod tests {
         assert!(matches!(after(&[50], &leak), Seen::Suspected(_)));
         assert!(matches!(after(&[50, 75], &leak), Seen::Suspected(_)));
         assert!(matches!(after(&[50, 75, 110], &leak), Seen::Confirmed { .. }));
+    }
+
+    #[test]
+    fn a_suspicion_is_confirmed_by_eight_events_at_twice_the_operations() {
+        let leak = count(110, |i| 5.0 + i / 8.0);
+        let x = axis(110);
+        // At 42 floors there are four events from the eleventh floor on, at 84 eight from the 22nd on.
+        let suspicion = Suspicion { floors: 42, x: 42_000.0, rate: 4.0 / 31_000.0 };
+        assert_eq!(count_rule(&x[..41], &leak[..41], None).suspicion().map(|seen| seen.floors), Some(41));
+        assert_eq!(count_rule(&x[..39], &leak[..39], None), Seen::Nothing, "three events");
+        assert_eq!(count_rule(&x[..42], &leak[..42], None), Seen::Suspected(suspicion));
+        assert_eq!(count_rule(&x[..83], &leak[..83], Some(suspicion)), Seen::Suspected(suspicion));
+        let confirmed = Seen::Confirmed { events: 8, mean_gap: 7750.0 };
+        assert_eq!(count_rule(&x[..84], &leak[..84], Some(suspicion)), confirmed);
+        // Seven events are too few, however long it takes.
+        let rare = count(84, |i| 5.0 + i / 9.0);
+        let early = Suspicion { floors: 42, x: 42_000.0, rate: 1e-4 };
+        assert_eq!(count_rule(&x[..84], &rare, Some(early)), Seen::Suspected(early));
+    }
+
+    #[test]
+    fn the_rate_since_the_suspicion_must_be_seven_tenths_of_it() {
+        // One for each floor up to the twentieth; then fourteen in twenty, at the first of them and at the last.
+        let x: Vec<f64> = (1..=40).map(f64::from).collect();
+        let rises = |last: f64| -> Vec<f64> {
+            let later = |i: f64| if i > 20.0 { 7.0 } else { 0.0 } + if i > 39.0 { last } else { 0.0 };
+            x.iter().map(|&i| i.min(20.0) + later(i)).collect()
+        };
+        let kept = rises(7.0);
+        let suspicion = Suspicion { floors: 20, x: 20.0, rate: 1.0 };
+        assert_eq!(count_rule(&x[..20], &kept[..20], None), Seen::Suspected(suspicion));
+        let mean_gap = 29.0 / 11.0;
+        assert_eq!(count_rule(&x, &kept, Some(suspicion)), Seen::Confirmed { events: 11, mean_gap });
+        let anew = Suspicion { floors: 40, x: 40.0, rate: 22.0 / 29.0 };
+        assert_eq!(count_rule(&x, &rises(6.0), Some(suspicion)), Seen::Suspected(anew));
+    }
+
+    #[test]
+    fn events_are_even_up_to_now_or_they_are_none() {
+        let x: Vec<f64> = (40..=80).map(f64::from).collect();
+        let within = |from: f64, to: f64| -> Vec<f64> { x.iter().map(|x| (x - 40.0).clamp(from, to) - from).collect() };
+        assert_eq!(regular_events(&x, &within(20.0, 30.0)), Some(10), "the last two and a half gaps ago");
+        assert_eq!(regular_events(&x, &within(19.0, 29.0)), None);
+        let mut falls = within(20.0, 30.0);
+        falls[35] -= 1.0;
+        assert_eq!(regular_events(&x, &falls), None);
+        assert_eq!(regular_events(&[5.0; 9], &within(0.0, 8.0)[..9]), None, "no way along the axis");
+        assert_eq!(regular_events(&[], &[]), None);
+        // As early as they may be: the mean of their weighed positions is 7/16, half a deviation (1/8) before the middle.
+        let heights = [(1, 1.0), (3, 1.0), (5, 2.0), (9, 2.0), (11, 1.0), (13, 1.0)];
+        let y: Vec<f64> =
+            (0..=16).map(|at| heights.iter().filter(|event| event.0 <= at).map(|event| event.1).sum()).collect();
+        assert_eq!(regular_events(&x[..17], &y), Some(6));
+        let events: Vec<(f64, f64)> = heights.iter().map(|(at, height)| (f64::from(*at) / 16.0, *height)).collect();
+        assert_eq!(position_z(&events), -0.5);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! later look finds a tail at rest, or until the cycles since contradict it.
 
 use super::counts::{self, Seen};
-use super::looks::{FEWEST_CYCLES, LOOKS_PLANNED, looks};
+use super::looks::{LOOKS_PLANNED, looks};
 use super::stair::{Stair, stair};
 use super::tail::{CONFIDENCE, CREEP_FROM, Ground, Rest, Unrest, VARIANCE_FACTOR, tail};
 use super::window_test::{ALPHA, BROKEN_LINE_KEEPS, Failure, LEAST_LATE_SHARE, Passed, window_test};
@@ -331,7 +331,7 @@ impl Before {
 /// share the chance of a false alarm than were planned.
 fn due(cycles: usize, budget: Budget) -> Vec<usize> {
     let mut due: Vec<usize> = looks().map(|look| look as usize).take_while(|look| *look <= cycles).collect();
-    let ends_between = due.last().is_some_and(|last| *last < cycles) && cycles >= FEWEST_CYCLES as usize;
+    let ends_between = due.last().is_some_and(|last| *last < cycles);
     if budget == Budget::Spent && ends_between && due.len() < LOOKS_PLANNED {
         due.push(cycles);
     }
@@ -339,15 +339,4 @@ fn due(cycles: usize, budget: Budget) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_the_budget_is_a_look_while_looks_are_left() {
-        assert_eq!(due(60, Budget::Open), [10, 15, 22, 33, 50]);
-        assert_eq!(due(60, Budget::Spent), [10, 15, 22, 33, 50, 60]);
-        assert_eq!(due(50, Budget::Spent), [10, 15, 22, 33, 50]);
-        assert_eq!(due(120, Budget::Spent), [10, 15, 22, 33, 50, 75, 110]);
-        assert!(due(9, Budget::Spent).is_empty());
-    }
-}
+mod tests;

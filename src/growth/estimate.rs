@@ -98,7 +98,7 @@ pub(super) fn pace_per_hour(floors: &[Floor]) -> Option<f64> {
 
 /// The smallest growth per unit of the axis that so many cycles find with 90 % power.
 pub(super) fn sensitivity(x: &[f64], y: &[f64], cycle_length: f64, cycles: usize, quantum: f64) -> Option<f64> {
-    if y.len() < FEWEST_FLOORS || cycle_length <= 0.0 {
+    if y.len() < FEWEST_FLOORS {
         return None;
     }
     let least = least_found(spread(x, y, 0.0), cycle_length, cycles as f64, quantum);
@@ -157,5 +157,96 @@ mod tests {
             let Rate { figure: found, .. } = Rate::of(&axis(y.len()), &y, 4096.0).expect("a figure");
             prop_assert!(found.low <= found.value && found.value <= found.high);
         }
+    }
+
+    #[test]
+    fn the_interval_of_an_exact_line_is_one_step_at_each_end() {
+        let x: Vec<f64> = (5..25).map(|i| f64::from(i) * 1000.0).collect();
+        let y: Vec<f64> = x.iter().map(|x| 1e6 + 50.0 * x).collect();
+        let Rate { figure: found, slope_low } = Rate::of(&x, &y, 4096.0).expect("a figure");
+        let step = 4096.0 / 19_000.0;
+        assert!((found.low - 50.0 + step).abs() < 1e-6 && (found.high - 50.0 - step).abs() < 1e-6, "{found:?}");
+        assert_eq!(slope_low, 50.0);
+        assert!(Rate::of(&x[..4], &y[..4], 4096.0).is_some());
+    }
+
+    #[test]
+    fn the_net_rate_counts_from_a_tenth_of_the_rise_in_steps_on() {
+        // 450 bytes for each of 200 operations, and 9,500 more at once: that step of 9,950 is a tenth of the 99,500.
+        let x: Vec<f64> = (0..=200).map(f64::from).collect();
+        let rate = |more: f64, falls: f64| {
+            let y: Vec<f64> =
+                x.iter().map(|x| 1e6 + 450.0 * x + if *x > 150.0 { more } else { 0.0 } - falls * x).collect();
+            Rate::of(&x, &y, 4096.0).expect("a figure").figure.value
+        };
+        assert!((rate(9_600.0, 0.0) - 99_600.0 / 200.0).abs() < 1e-9);
+        assert!(rate(9_500.0, 0.0) < 460.0);
+        // Where nothing came of it, steps carry nothing: at the end as high as at first, or lower.
+        assert_eq!([rate(9_500.0, 497.5), rate(9_500.0, 500.0)], [-47.5, -50.0]);
+    }
+
+    #[test]
+    fn floors_that_depend_on_their_neighbours_widen_the_interval() {
+        // A slow wave is as dependent as is believed, 0.9: its variance counts (1 + 0.9) / (1 - 0.9) times.
+        let x = axis(60);
+        let y: Vec<f64> = (0..60).map(|i| 50.0 * x[i] + 1e5 * (i as f64 / 4.0).sin()).collect();
+        let found = Rate::of(&x, &y, 1.0).expect("a figure");
+        let mut slopes = Slopes::between(&x, &y).expect("slopes");
+        let (low, high) = slopes.interval(LEVEL, 19.0);
+        let is_met = (found.figure.low - low).abs() < 1e-9 || (found.figure.high - high).abs() < 1e-9;
+        assert!(is_met, "{found:?} {low} {high}");
+        assert_eq!(found.slope_low, slopes.interval(LEVEL, VARIANCE_FACTOR).0);
+    }
+
+    #[test]
+    fn growth_that_goes_on_is_at_least_its_slope() {
+        let figure = Estimate { value: 60.0, low: 40.0, high: 70.0 };
+        let rate = Rate { figure, slope_low: 55.0 };
+        assert_eq!(rate.of_growth(40.0), figure);
+        assert_eq!(rate.of_growth(40.1), Estimate { low: 55.0, ..figure });
+    }
+
+    #[test]
+    fn a_slope_that_falls_is_followed_to_what_is_left_of_it() {
+        // A slope of 100 and then one of 60, without noise: what the logarithm adds on each half says what is left.
+        let x: Vec<f64> = (1..=40).map(|i| f64::from(i) * 1000.0).collect();
+        let bends = |late: f64| -> Vec<f64> {
+            x.iter().map(|x| 100.0 * x.min(20_500.0) + late * (x - 20_500.0).max(0.0)).collect()
+        };
+        let logarithm: Vec<f64> = x.iter().map(|x| x.ln()).collect();
+        let adds = |part: std::ops::Range<usize>| slope(&x[part.clone()], &logarithm[part]).expect("a slope");
+        let share = adds(20..40) / adds(0..20);
+        let left = falls_to(&x, &bends(60.0)).expect("falls");
+        // It adds `share` as much late as early; the difference of 40 is the rest of what it adds early.
+        assert!((left - (60.0 - 40.0 * share / (1.0 - share))).abs() < 1e-9, "{left}");
+        assert_eq!(falls_to(&x, &bends(100.0)), None);
+        assert_eq!(falls_to(&x, &bends(120.0)), None);
+    }
+
+    #[test]
+    fn a_figure_without_an_end_is_none() {
+        let figure = |low, value, high| Estimate { value, low, high };
+        assert!(figure(1.0, 2.0, 3.0).is_finite());
+        for (low, value, high) in [(f64::NEG_INFINITY, 2.0, 3.0), (1.0, f64::NAN, 3.0), (1.0, 2.0, f64::INFINITY)] {
+            assert!(!figure(low, value, high).is_finite());
+        }
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_axis_per_hour() {
+        let floor = |t: f64, x: f64| Floor { cycle: 1, t, x, value: 0.0 };
+        assert_eq!(pace_per_hour(&[floor(10.0, 500.0), floor(11.0, 0.0), floor(20.0, 1500.0)]), Some(360_000.0));
+        assert_eq!(pace_per_hour(&[floor(10.0, 500.0), floor(20.0, 500.0)]), None);
+        assert_eq!(pace_per_hour(&[floor(10.0, 500.0), floor(10.0, 900.0)]), None);
+        assert_eq!(pace_per_hour(&[floor(10.0, 500.0), floor(20.0, 400.0)]), None);
+        assert_eq!(pace_per_hour(&[]), None);
+    }
+
+    #[test]
+    fn what_is_found_needs_four_floors() {
+        let y = [5.0; 4];
+        assert_eq!(sensitivity(&axis(4), &y, 1000.0, 4, 4096.0), Some(30.0 * 4096.0 / 4000.0));
+        assert_eq!(sensitivity(&axis(3), &y[..3], 1000.0, 3, 4096.0), None);
+        assert_eq!(sensitivity(&axis(4), &y, 1e-320, 4, 4096.0), None);
     }
 }

@@ -229,3 +229,6 @@ fn collections(series: &Series) -> usize {
 fn chance(p: f64) -> String {
     if p < TINY_CHANCE { format!("p < {TINY_CHANCE:.0e}") } else { format!("p = {p:.0e}") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,9 +56,8 @@ impl Curve {
             None => 1.0,
         };
         let length = (last.x - first.x) / pieces;
-        let piece = |point: &Point| {
-            if length > 0.0 { ((point.x - first.x) / length).floor().min(pieces - 1.0) as u64 } else { 0 }
-        };
+        // Without a length there is one piece, which holds whatever comes out of the division.
+        let piece = |point: &Point| ((point.x - first.x) / length).floor().min(pieces - 1.0) as u64;
         points.chunk_by(|a, b| piece(a) == piece(b)).filter_map(|chunk| self.floor(chunk)).collect()
     }
 
@@ -129,7 +128,7 @@ mod tests {
     #[test]
     fn growth_in_time_is_taken_off() {
         let points: Vec<Point> =
-            (0..30).map(|t| point(f64::from(t), 3.0 * f64::from(t), 1 + t / 3, Some(Phase::Load))).collect();
+            (0..30).map(|t| point(f64::from(t) + 5.0, 3.0 * f64::from(t), 1 + t / 3, Some(Phase::Load))).collect();
         let floors = curve(Metric::Private, points).floors_without(3.0);
         assert!(floors.cycles.iter().all(|floor| floor.value.abs() < 1e-9));
         assert_eq!(floors.cycles.len(), 10);
@@ -138,5 +137,66 @@ mod tests {
     #[test]
     fn no_points_are_no_floors() {
         assert_eq!(curve(Metric::Private, Vec::new()).floors(), Floors::default());
+    }
+
+    #[test]
+    fn the_warm_up_is_cut_into_pieces_of_a_cycle() {
+        // Cycles are 100 apart. A warm-up of 349 holds three of them: each piece is 116.3 long, the last point is in the third.
+        let warmup = [(0.0, 9.0), (116.0, 3.0), (117.0, 2.0), (232.0, 4.0), (233.0, 8.0), (348.0, 7.0), (349.0, 6.0)];
+        let mut points: Vec<Point> = warmup
+            .iter()
+            .map(|(x, value)| Point { x: 50.0 + x, ..point(*x, *value, 0, Some(Phase::Warmup)) })
+            .collect();
+        let cycle = |n: u32| point(f64::from(n) * 10.0 + 40.0, 1.0, n, Some(Phase::Load));
+        points.extend((1..=4).map(cycle));
+        let floors = curve(Metric::Private, points.clone()).floors();
+        assert_eq!(
+            floors.warmup.iter().map(|f| (f.x, f.value)).collect::<Vec<_>>(),
+            [(166.0, 3.0), (167.0, 2.0), (399.0, 6.0)]
+        );
+        // Without two cycles it is one piece, and where its axis stands still as well.
+        points.truncate(8);
+        assert_eq!(curve(Metric::Private, points.clone()).floors().warmup.len(), 1);
+        points.truncate(7);
+        points.iter_mut().for_each(|point| point.x = 0.0);
+        points.extend((1..=4).map(cycle));
+        assert_eq!(curve(Metric::Private, points).floors().warmup.len(), 1);
+    }
+
+    #[test]
+    fn a_warm_up_has_no_more_pieces_than_points() {
+        let mut points = vec![point(0.0, 1.0, 0, Some(Phase::Warmup)), point(90.0, 2.0, 0, Some(Phase::Warmup))];
+        points.extend((1..=4).map(|n| point(f64::from(n) + 90.0, 1.0, n, Some(Phase::Load))));
+        assert_eq!(curve(Metric::Private, points).floors().warmup.len(), 2);
+    }
+
+    #[test]
+    fn only_the_last_cycle_must_have_settled() {
+        let mut points = three_cycles();
+        points.retain(|point| point.cycle != 2 || point.phase == Some(Phase::Load));
+        // Load before the first cycle is none.
+        points.insert(8, point(8.5, 1.0, 0, Some(Phase::Load)));
+        let floors = curve(Metric::Private, points).floors();
+        assert_eq!(
+            floors.cycles.iter().map(|f| (f.cycle, f.value)).collect::<Vec<_>>(),
+            [(1, 21.0), (2, 50.0), (3, 23.0)]
+        );
+    }
+
+    #[test]
+    fn of_equal_values_the_first_is_the_floor() {
+        for metric in [Metric::Private, Metric::Peak] {
+            let points = (0..9).map(|t| point(f64::from(t), 7.0, 1 + t / 3, Some(Phase::Load))).collect();
+            let floors = curve(metric, points).floors();
+            assert_eq!(floors.cycles.iter().map(|f| f.t).collect::<Vec<_>>(), [0.0, 3.0, 6.0]);
+        }
+    }
+
+    #[test]
+    fn cycles_that_do_not_move_along_the_axis_have_no_length() {
+        let floor = |x: f64| Floor { cycle: 1, t: 0.0, x, value: 0.0 };
+        assert_eq!(cycle_length(&[floor(100.0), floor(130.0), floor(170.0), floor(200.0)]), Some(30.0));
+        assert_eq!(cycle_length(&[floor(100.0), floor(100.0)]), None);
+        assert_eq!(cycle_length(&[floor(100.0)]), None);
     }
 }

@@ -52,6 +52,7 @@ mod tests {
             (100.0, growth(-1.0, 2.0, 4.0), TimeToLimit::Hours { soonest: 25.0, likely: Some(50.0), latest: None }),
             (100.0, growth(-3.0, -2.0, 0.0), TimeToLimit::Never),
             (200.0, growth(1.0, 2.0, 4.0), TimeToLimit::Reached),
+            (100.0, growth(0.0, 0.0, 1e-320), TimeToLimit::Never),
             (100.0, growth(f64::NAN, f64::NAN, f64::NAN), TimeToLimit::Never),
         ] {
             assert_eq!(time_to_limit(current, 200.0, &growth), expected);

@@ -42,10 +42,6 @@ pub struct Needs {
 /// What `smallest` asks of a run for one unit, so that it can say "it does not grow by more than that".
 pub fn needed_operations(smallest: &Smallest, unit: Unit) -> Needs {
     let operations = (RULE_OF_THREE * quantum(unit) / smallest.of(unit)).ceil();
-    // 3 / 1e-4 is a hair over 30,000 in floating point; a whole operation more is asked only for a real remainder.
-    let exact = (operations - 1.0).max(0.0);
-    let enough = RULE_OF_THREE * quantum(unit) / exact <= smallest.of(unit) * (1.0 + 1e-9);
-    let operations = if enough && exact > 0.0 { exact } else { operations };
     Needs { operations: if operations.is_nan() { u64::MAX } else { operations as u64 }, cycles: FEWEST_CYCLES }
 }
 
@@ -81,6 +77,9 @@ mod tests {
         assert_eq!(needs(100.0, 1e-4, Unit::Bytes), 123);
         assert_eq!(needs(100.0, 2e-3, Unit::Count), 1_500);
         assert_eq!(needs(0.0, 0.0, Unit::Count), u64::MAX);
+        assert_eq!(needs(100.0, 3.0, Unit::Count), 1);
+        assert_eq!(needs(100.0, f64::INFINITY, Unit::Count), 0);
+        assert_eq!(needs(100.0, 1e-4 * (1.0 - 1e-6), Unit::Count), 30_001);
         assert_eq!(needs(f64::NAN, 1.0, Unit::Bytes), u64::MAX);
     }
 }

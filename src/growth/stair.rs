@@ -40,9 +40,6 @@ pub(super) struct Stair {
 pub(super) fn stair(x: &[f64], y: &[f64]) -> Option<Stair> {
     let kept = suffix_minima(y);
     let rise = kept.last()? - kept.first()?;
-    if rise <= 0.0 {
-        return None;
-    }
     let mut found = steps(x, y, PART_SHARE * rise);
     // The first steps of a table are below the share that tells a step of the pattern, but they are steps.
     let together: f64 = found.iter().map(|step| step.height).sum();
@@ -111,6 +108,60 @@ mod tests {
             ("nothing", table(40, |_| 3.0)),
         ] {
             assert_eq!(stair(&x, &y), None, "{name}");
+        }
+    }
+
+    /// A rise of 100 over so many cycles: three steps that double, 13 + 24 + 43 of it at 10, 20 and 40, and what else there is.
+    /// The rest comes in parts of 1, which are no steps.
+    fn with(n: usize, others: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
+        let steps = [&[(10.0, 13.0), (20.0, 24.0), (40.0, 43.0)], others].concat();
+        let creep = 100.0 - steps.iter().map(|step| step.1).sum::<f64>();
+        let creeps = move |x: f64| (x - 22.0).clamp(0.0, creep);
+        table(n, |x| steps.iter().filter(|step| step.0 <= x).map(|step| step.1).sum::<f64>() + creeps(x))
+    }
+
+    #[test]
+    fn a_staircase_is_doubling_steps_that_are_most_of_the_rise() {
+        for (n, others, found) in [
+            // 85 of 100 in steps is enough.
+            (60, &[(5.0, 5.0)][..], true),
+            (60, &[(5.0, 4.9)], false),
+            // A step of 6 would be one of the pattern, and does not double; less is none.
+            (60, &[(5.0, 5.0), (50.0, 6.0)], false),
+            (60, &[(5.0, 5.0), (50.0, 5.9)], true),
+            // It was seen at two floors, and up to 2.2 gaps (of 20) ago.
+            (40, &[(5.0, 5.0)], false),
+            (41, &[(5.0, 5.0)], true),
+            (84, &[(5.0, 5.0)], true),
+            (85, &[(5.0, 5.0)], false),
+        ] {
+            let (x, y) = with(n, others);
+            assert_eq!(stair(&x, &y).is_some(), found, "{n} {others:?}");
+        }
+        let (x, y) = with(60, &[(5.0, 5.0)]);
+        let found = stair(&x, &y).expect("a staircase");
+        assert_eq!((found.last_x, found.height, found.next_x, found.overdue_x), (40.0, 43.0, 80.0, 84.0));
+    }
+
+    #[test]
+    fn a_staircase_falls_back_by_half_of_its_last_step_at_most() {
+        for (bulge, found) in [(21.5, true), (21.6, false)] {
+            let (x, mut y) = with(60, &[(5.0, 5.0)]);
+            y[14] += bulge;
+            assert_eq!(stair(&x, &y).is_some(), found, "{bulge}");
+        }
+    }
+
+    #[test]
+    fn each_step_is_about_twice_as_high_after_about_twice_as_long() {
+        for (n, steps, found) in [
+            (60, [(10.0, 13.0), (20.0, 24.0), (40.0, 43.0)], true),
+            (60, [(10.0, 22.0), (20.0, 24.0), (40.0, 43.0)], false),
+            (60, [(10.0, 13.0), (20.0, 24.0), (40.0, 26.0)], false),
+            (30, [(10.0, 13.0), (20.0, 24.0), (26.0, 43.0)], false),
+        ] {
+            let (x, y) = table(n, |x| steps.iter().filter(|step| step.0 <= x).map(|step| step.1).sum());
+            assert_eq!(stair(&x, &y).is_some(), found, "{steps:?}");
         }
     }
 }

@@ -67,4 +67,36 @@ mod tests {
         assert_eq!(found, [Step { to: 2, x: 2.0, height: 2.0 }, Step { to: 7, x: 6.0, height: 6.0 }]);
         assert!(isolated(&x, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], 0.5).is_empty());
     }
+
+    #[test]
+    fn a_step_stands_alone_above_the_noise() {
+        let x: Vec<f64> = (0..8).map(f64::from).collect();
+        let found =
+            |y: &[f64], quantum| isolated(&x, y, quantum).iter().map(|step| (step.to, step.height)).collect::<Vec<_>>();
+        let none: [(usize, f64); 0] = [];
+        assert_eq!(found(&[0.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0], 4.0), [(1, 5.0)]);
+        assert_eq!(found(&[0.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0], 5.0), none);
+        assert_eq!(found(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0], 4.0), [(7, 5.0)]);
+        assert_eq!(found(&[0.0, 0.0, 5.0, 10.0, 10.0, 10.0, 10.0, 10.0], 4.0), none);
+        assert_eq!(found(&[0.0, 5.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0], 4.0), none);
+        // A rise that is no step leaves its neighbour alone.
+        assert_eq!(found(&[0.0, 0.0, 4.0, 9.0, 9.0, 9.0, 9.0, 9.0], 4.0), [(3, 5.0)]);
+        assert_eq!(found(&[0.0, 0.0, 5.0, 9.0, 9.0, 9.0, 9.0, 9.0], 4.0), [(2, 5.0)]);
+    }
+
+    #[test]
+    fn rises_of_the_least_height_are_no_steps() {
+        let x: Vec<f64> = (0..4).map(f64::from).collect();
+        assert_eq!(steps(&x, &[0.0, 1.0, 1.0, 3.0], 1.0), [Step { to: 3, x: 3.0, height: 2.0 }]);
+        // Neighbours that are no steps part those that are.
+        assert_eq!(steps(&x, &[0.0, 2.0, 3.0, 5.0], 1.0).len(), 2);
+    }
+
+    #[test]
+    fn the_least_step_is_five_deviations_of_the_noise_or_the_quantum() {
+        // Differences of -1, 0 and 1 in turn: 1.4826 is their spread, over the root of two that of a floor.
+        let y = [0.0, -1.0, -1.0, 0.0, -1.0, -1.0, 0.0, -1.0, -1.0, 0.0];
+        assert!((least_step(&y, 1.0) - 5.0 * 1.4826 / 2f64.sqrt()).abs() < 1e-9);
+        assert_eq!(least_step(&y, 6.0), 6.0);
+    }
 }

@@ -123,7 +123,7 @@ pub(super) fn tail(x: &[f64], y: &[f64], cycles: usize, ground: &Ground) -> Resu
         // The shortest stretch that still holds this share of all operations.
         let Some(start) = x.iter().rposition(|at| now - at >= share * now) else { continue };
         let length = now - x[start];
-        if x.len() - start < FEWEST_FLOORS || length <= 0.0 {
+        if x.len() - start < FEWEST_FLOORS {
             continue;
         }
         if length < needed {

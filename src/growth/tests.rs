@@ -1,5 +1,7 @@
 //! The judge on a small generated corpus of its own, and on anything at all.
 
+mod tail;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -208,6 +210,13 @@ fn growth_that_may_be_less_than_half_of_what_matters_is_not_endless() {
     let found = judge(&run(Metric::Private, 3, 50, wave), &question(100.0));
     let low = found.per_op.expect("a figure").low;
     assert!(found.verdict != Verdict::Unbounded || low >= 50.0, "{:?} {}", found.verdict, found.reason);
+}
+
+#[test]
+fn an_estimate_in_another_unit_keeps_its_ends_in_order() {
+    let estimate = Estimate { value: 2.0, low: 1.0, high: 4.0 };
+    assert_eq!(estimate.scaled(3.0), Estimate { value: 6.0, low: 3.0, high: 12.0 });
+    assert_eq!(estimate.scaled(-3.0), Estimate { value: -6.0, low: -12.0, high: -3.0 });
 }
 
 #[test]

@@ -103,13 +103,7 @@ fn one_window(x: &[f64], y: &[f64], quantum: f64) -> Result<Passed, Failure> {
     let early = sen::slope(&x[..half], &y[..half]).unwrap_or(0.0);
     let late = sen::slope(&x[half..], &y[half..]).unwrap_or(0.0);
     // A first half that does not rise at all has nothing to slow down from.
-    let late_share = if early > 0.0 {
-        late / early
-    } else if late > 0.0 {
-        f64::INFINITY
-    } else {
-        0.0
-    };
+    let late_share = if early > 0.0 { late / early } else { f64::INFINITY };
     if late_share.is_nan() || late_share < LEAST_LATE_SHARE {
         return Err(Failure::SlowsDown(late_share));
     }
@@ -166,5 +160,72 @@ mod tests {
     fn a_collector_that_took_it_all_back_once_is_no_trend_yet() {
         let saw = curve(40, |i| if i < 27.0 { i * 1e5 } else { (i - 26.0) * 1e5 });
         assert!(test(&saw).is_err());
+    }
+
+    #[test]
+    fn sixteen_floors_are_cut_into_five_blocks() {
+        // One floor falls back, at the border of the second and the third of five blocks, and within the second of four.
+        let dips = |n: usize, start: usize| {
+            curve(n, |i| if i == (start + 7) as f64 { (start as f64 + 3.5) * 1e5 } else { i * 1e5 })
+        };
+        assert_eq!(test(&dips(20, 5)).map(|passed| passed.drop), Ok(0.25), "fifteen floors");
+        assert_eq!(test(&dips(21, 5)).map(|passed| passed.drop), Ok(0.5), "sixteen floors");
+    }
+
+    #[test]
+    fn the_blocks_rise_by_four_steps_at_least() {
+        let floors = |rise: f64| {
+            [vec![0.0; 2], vec![0.0, 2700.0, 5400.0, 8100.0, 10_800.0, 13_500.0, rise, rise + 2700.0]].concat()
+        };
+        assert!(test(&floors(4.0 * 4096.0)).is_ok());
+        assert_eq!(test(&floors(4.0 * 4096.0 - 1.0)), Err(Failure::NoTrend));
+    }
+
+    #[test]
+    fn a_window_may_fall_back_by_what_it_rises() {
+        // The blocks of the later 30 of 40 floors rise by 24e5; the bulge in the first of them is in no half.
+        let bulge = |height: f64| curve(40, |i| i * 1e5 + if i == 16.0 { height } else { 0.0 });
+        assert_eq!(test(&bulge(25e5)).map(|passed| passed.drop), Ok(0.25));
+        assert_eq!(test(&bulge(25e5 + 1.0)).map(|passed| passed.drop), Ok(0.5));
+        let falls_back = |x: f64| x * 1e5 + if x == 16.0 || x == 26.0 { 25e5 + 1.0 } else { 0.0 };
+        assert_eq!(test(&curve(40, falls_back)), Err(Failure::FallsBack));
+    }
+
+    #[test]
+    fn a_late_half_keeps_seven_tenths_of_the_early_one() {
+        let bends = |late: f64| curve(40, |i| 1e5 * i.min(26.0) + late * (i - 26.0).max(0.0));
+        let passed = test(&bends(7e4)).expect("passes");
+        assert_eq!((passed.drop, passed.late_share), (0.25, 0.7));
+        assert_eq!(test(&bends(69_999.0)).map(|passed| passed.drop), Ok(0.5));
+    }
+
+    #[test]
+    fn a_rise_that_began_within_the_window_has_nothing_to_slow_down_from() {
+        let early = [10.0, 10.0, 10.0, 10.0, 10.0, 0.0, 10.0, 10.0, 10.0, 10.0, 10.0, 1.0, 10.0, 10.0, 2.0];
+        let y: Vec<f64> =
+            early.iter().copied().chain((1..=15).map(|i| 10.0 + 10.0 * f64::from(i))).map(|y| y * 1e5).collect();
+        let passed = one_window(&axis(30), &y, 4096.0).expect("passes");
+        assert_eq!(passed.late_share, f64::INFINITY);
+    }
+
+    #[test]
+    fn what_is_told_is_the_failure_of_the_window_that_came_furthest() {
+        for (failure, rises) in [
+            (Failure::TooShort, false),
+            (Failure::NoTrend, false),
+            (Failure::FallsBack, true),
+            (Failure::SlowsDown(0.5), true),
+            (Failure::BetterShape(Shape::Logarithm), true),
+            (Failure::Creeps, true),
+        ] {
+            assert_eq!(failure.rises(), rises, "{failure:?}");
+        }
+        // Over the later three quarters it slows down; over the later half it hardly rises.
+        let Err(Failure::SlowsDown(share)) =
+            test(&curve(40, |i| 1e5 * i.min(22.0) + 2e4 * (i - 22.0).max(0.0) - 15e4 * f64::from(u8::from(i > 38.0))))
+        else {
+            panic!("slows down")
+        };
+        assert!(share < 0.7, "{share}");
     }
 }

@@ -70,4 +70,20 @@ mod tests {
         assert_eq!((curve.points.len(), looks.len()), (40, 40));
         assert_eq!(curve.points.last().map(|point| point.cycle), Some(39));
     }
+
+    #[test]
+    fn looks_lie_between_the_readings_of_a_counter() {
+        let reading = |at, operations| {
+            let gauges = [("done".to_owned(), 1.0)].into();
+            Record::Detail(Box::new(crate::sample::Detail { at: Moment(at), operations, gauges, ..Default::default() }))
+        };
+        let records = [reading(0, 0), look(250_000, 0, 1), look(750_000, 0, 1), reading(1_000_000, 100)];
+        let places = |shape, axis| {
+            let (curve, _) = Curve::of_heap_looks(shape, axis, &records);
+            curve.points.iter().map(|point| (point.x, point.cycle)).collect::<Vec<_>>()
+        };
+        assert_eq!(places(Shape::Counted, Axis::Operations), [(25.0, 1), (75.0, 1)]);
+        assert_eq!(places(Shape::Flood, Axis::Operations), [(0.0, 0), (0.0, 0)]);
+        assert_eq!(places(Shape::Watch, Axis::Seconds), [(0.25, 1), (0.75, 1)]);
+    }
 }

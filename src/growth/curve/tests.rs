@@ -211,3 +211,130 @@ fn operations_between_two_readings_of_a_gauge_rise_evenly() {
     assert_eq!(along(Axis::Operations), [0.0, 25.0, 75.0, 100.0]);
     assert_eq!(along(Axis::Seconds), [0.0, 0.75, 1.25, 2.0]);
 }
+
+/// Points at these moments, along seconds.
+fn moments(metric: Metric, moments: impl IntoIterator<Item = (f64, f64)>) -> Curve {
+    let point = |(t, value): (f64, f64)| Point { t, x: t, value, cycle: 0, phase: None };
+    Curve { metric, axis: Axis::Seconds, points: moments.into_iter().map(point).collect(), restarts: None }
+}
+
+fn cycles(curve: &Curve) -> Vec<u32> {
+    curve.points.iter().map(|point| point.cycle).collect()
+}
+
+#[test]
+fn windows_without_a_sample_are_none() {
+    // Forty windows of two seconds, half of which lie in the gap.
+    let two = |begin: f64| (0..20).map(move |n| (begin + f64::from(n), 1.0));
+    let mut curve =
+        moments(Metric::Private, two(7.0).chain(two(67.0)).chain([(87.0, 1.0)]).filter(|(t, _)| *t != 86.0));
+    curve.cut_into_windows();
+    let pairs: Vec<u32> = (1..=20).flat_map(|n| [n, n]).collect();
+    assert_eq!(cycles(&curve), pairs);
+    assert!(curve.points.iter().all(|point| point.phase == Some(Phase::Load)));
+}
+
+#[test]
+fn a_window_lasts_a_second_at_least() {
+    let mut curve = moments(Metric::Private, (0..=40).map(|n| (1000.0 + f64::from(n) / 2.0, 1.0)));
+    curve.cut_into_windows();
+    assert_eq!(curve.points.last().map(|point| point.cycle), Some(20));
+    assert_eq!(curve.reach(), 1020.0);
+    assert_eq!(moments(Metric::Private, []).reach(), 0.0);
+}
+
+#[test]
+fn where_most_windows_are_gaps_each_holds_as_many_samples() {
+    let mut curve = moments(Metric::Private, (0..10).map(|n| (f64::from(n), 1.0)).chain([(1000.0, 1.0)]));
+    curve.cut_into_windows();
+    assert_eq!(cycles(&curve), (1..=11).collect::<Vec<_>>());
+    let mut curve = moments(Metric::Private, (0..99).map(|n| (f64::from(n), 1.0)).chain([(1e6, 1.0)]));
+    curve.cut_into_windows();
+    assert_eq!(cycles(&curve), (1..=50).flat_map(|n| [n, n]).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_part_is_cut_into_windows_of_three_samples() {
+    let mut curve = moments(Metric::Private, (0..30).map(|n| (5.0 + f64::from(n) / 10.0, 1.0)));
+    curve.cut_into_short_windows();
+    assert_eq!(curve.points.last().map(|point| point.cycle), Some(10));
+    let mut alone = moments(Metric::Private, [(5.0, 1.0), (5.0, 2.0)]);
+    alone.cut_into_short_windows();
+    assert_eq!(cycles(&alone), [1, 1]);
+}
+
+#[test]
+fn what_matters_over_time_is_a_share_of_the_level_or_what_its_noise_hides() {
+    let kilo = 1000.0;
+    for (level, noise, seconds, smallest) in [
+        // A twentieth of the level over 980 seconds.
+        (1e6, 0.0, 20.0, 50.0 * kilo / 980.0),
+        // Eight pages, where that is more.
+        (1e5, 0.0, 20.0, 8.0 * 4096.0 / 980.0),
+        // Four deviations of the noise, up to a tenth of the level.
+        (1e6, 15_000.0, 20.0, 4.0 * 1.4826 * 15.0 * kilo / 980.0),
+        (1e6, 20_000.0, 20.0, 98.0 * kilo / 980.0),
+        // Never more than what matters along every axis.
+        (1e9, 0.0, 20.0, 1024.0),
+        (1e6, 0.0, 0.0, 1024.0),
+    ] {
+        // From floor to floor it falls, stays and rises; most floors are the lower ones.
+        let value = |n: i32| if n % 3 == 0 { level } else { level - noise };
+        let mut curve = moments(Metric::Private, (0..50).map(|n| (7.0 + f64::from(n) * seconds, value(n))));
+        curve.cut_into_windows();
+        let found = curve.usual_smallest(curve.reach());
+        assert!((found - smallest).abs() < 1e-9, "{level} {noise} {seconds}: {found}, not {smallest}");
+        // Cycles of an idle scenario are no windows of time: it is asked for what its reach shows.
+        curve.points[7].phase = Some(Phase::Settle);
+        assert_eq!(curve.usual_smallest(1e9), 1024.0);
+    }
+}
+
+#[test]
+fn the_level_of_late_is_that_of_the_load_of_five_cycles() {
+    let phases = [Phase::Load, Phase::Settle];
+    let points = (1..=10u32).flat_map(|cycle| {
+        phases.map(|phase| {
+            let value = if phase == Phase::Load { f64::from(cycle) * 10.0 } else { 1000.0 + f64::from(cycle) * 10.0 };
+            Point { t: f64::from(cycle), x: f64::from(cycle), value, cycle, phase: Some(phase) }
+        })
+    });
+    let mut curve = Curve { metric: Metric::Fds, axis: Axis::Operations, points: points.collect(), restarts: None };
+    assert!(curve.recent_high().is_some_and(|level| (level - 98.0).abs() < 1e-9), "{:?}", curve.recent_high());
+    curve.points.retain(|point| point.phase == Some(Phase::Settle));
+    assert!(curve.recent_high().is_some_and(|level| (level - 1098.0).abs() < 1e-9), "{:?}", curve.recent_high());
+    curve.points.clear();
+    assert_eq!(curve.recent_high(), None);
+}
+
+#[test]
+fn samples_of_a_stopped_target_are_left_out_unless_it_hardly_ran() {
+    let points = |stopped: u64| {
+        let records: Vec<Record> =
+            (0..5).map(|n| sample(n, |s| (s.processes, s.stopped, s.threads) = (1, n < stopped, Some(n)))).collect();
+        values(&Metric::Threads, MemorySource::Statm, &records).len()
+    };
+    assert_eq!([0, 2, 3].map(points), [5, 3, 5]);
+}
+
+#[test]
+fn a_count_that_falls_between_two_readings_stands() {
+    let tick =
+        |at, operations| Record::Sample(Sample { at: Moment(at), operations, fds: Some(1), ..Sample::default() });
+    let reading = |at, operations| {
+        let gauges = [("done".to_owned(), 1.0)].into();
+        Record::Detail(Box::new(Detail { at: Moment(at), operations, gauges, ..Detail::default() }))
+    };
+    let closer = Record::Detail(Box::new(Detail { at: Moment(1_500_000), operations: 7, ..Detail::default() }));
+    let records = [
+        reading(1_000_000, 100),
+        closer,
+        tick(1_750_000, 100),
+        reading(2_000_000, 40),
+        tick(2_500_000, 40),
+        reading(4_000_000, 60),
+        tick(4_000_000, 60),
+    ];
+    let curve = Curve::windowed_along(&Metric::Fds, Axis::Operations, MemorySource::Statm, &records);
+    assert_eq!(curve.points.iter().map(|point| point.x).collect::<Vec<_>>(), [100.0, 45.0, 60.0]);
+}

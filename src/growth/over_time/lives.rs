@@ -82,7 +82,7 @@ fn falls(points: &[Point], least: f64) -> Vec<usize> {
     let is_fall = |i: &usize| values[*i - 1] - values[*i] > (FALL * range).max(least) && values[*i] <= ends_at;
     let mut found = Vec::new();
     for fall in (1..values.len()).filter(is_fall) {
-        if range > 0.0 && was_high(found.last().copied().unwrap_or(0), fall) {
+        if was_high(found.last().copied().unwrap_or(0), fall) {
             found.push(fall);
         }
     }
@@ -172,20 +172,4 @@ fn peaks_hold(lives: &[Vec<Point>]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lives(highest: &[f64]) -> Vec<Vec<Point>> {
-        let life = |value: &f64| vec![Point { t: 0.0, x: 0.0, value: *value, cycle: 1, phase: None }];
-        highest.iter().map(life).collect()
-    }
-
-    #[test]
-    fn peaks_hold_where_later_lives_rise_no_higher() {
-        assert!(peaks_hold(&lives(&[5.0, 6.0, 4.0, 5.5, 5.0])));
-        assert!(peaks_hold(&lives(&[5.0, 6.0, 4.0, 5.5, 9.0])), "the last life has not ended");
-        assert!(!peaks_hold(&lives(&[5.0, 6.0, 7.0, 8.0, 1.0])));
-        assert!(!peaks_hold(&lives(&[5.0, 6.0, 7.5, 6.5, 1.0])), "higher than any before");
-        assert!(!peaks_hold(&lives(&[5.0, 6.0, 5.0, 1.0])), "too few");
-    }
-}
+mod tests;

@@ -136,3 +136,136 @@ pub(super) fn noise(pieces: &[Piece]) -> f64 {
     let differences: Vec<f64> = pieces.windows(2).map(|pair| pair[1].value - pair[0].value).collect();
     sigma_by_mad(&differences).unwrap_or(0.0) / std::f64::consts::SQRT_2
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Unit;
+
+    /// A sample a second, judged in steps of a quantum.
+    fn found(values: &[f64], quantum: f64) -> Option<Onset> {
+        let point =
+            |(n, value): (usize, &f64)| Point { t: n as f64, x: n as f64, value: *value, cycle: 1, phase: None };
+        let points: Vec<Point> = values.iter().enumerate().map(point).collect();
+        let summary = Summary { noise: 0.0, quantum, smallest: 0.0, unit: Unit::Bytes };
+        of(&points, &pieces(&points), &summary)
+    }
+
+    /// Twenty pieces of three samples.
+    fn in_pieces(value: impl Fn(usize) -> f64) -> Vec<f64> {
+        (0..60).map(|n| value(n / 3)).collect()
+    }
+
+    #[test]
+    fn a_jump_has_its_moment_and_its_height() {
+        for at in 29..32 {
+            let values: Vec<f64> = (0..60).map(|n| if n < at { 7.0 } else { 107.0 }).collect();
+            let onset = found(&values, 1.0).expect("a change");
+            let told = (onset.first, onset.t, onset.height, onset.rise, onset.is_new_high, onset.is_steeper);
+            assert_eq!(told, (at, at as f64, 100.0, Rise::Jump, true, false));
+        }
+    }
+
+    #[test]
+    fn a_jump_is_past_half_of_its_height_above_the_level_just_before() {
+        let mut values = in_pieces(|piece| {
+            if piece < 7 {
+                5.0
+            } else if piece < 10 {
+                0.0
+            } else {
+                100.0
+            }
+        });
+        values[30] = 50.0;
+        let onset = found(&values, 1.0).expect("a change");
+        assert_eq!((onset.first, onset.height, onset.rise), (31, 100.0, Rise::Jump));
+    }
+
+    #[test]
+    fn a_change_stands_four_deviations_over_the_noise() {
+        // Pieces differ by -10, 0 and 10 in turn: four times 14.8 over the root of two are 41.9.
+        let noisy = |height: f64| {
+            let noise = |piece: usize| if piece.is_multiple_of(3) { 0.0 } else { 10.0 };
+            found(&in_pieces(|piece| noise(piece) + if piece < 10 { 0.0 } else { height }), 1.0).is_some()
+        };
+        assert!(noisy(60.0) && !noisy(40.0));
+    }
+
+    #[test]
+    fn a_change_stands_four_steps_over_what_was_before() {
+        let jump = in_pieces(|piece| if piece < 10 { 7.0 } else { 107.0 });
+        assert!(found(&jump, 25.0).is_some());
+        assert_eq!(found(&jump, 25.1), None);
+        assert_eq!(found(&in_pieces(|piece| if piece < 10 { 107.0 } else { 7.0 }), 1.0), None, "it falls");
+    }
+
+    #[test]
+    fn a_jump_holds_seven_tenths_of_its_height_at_once() {
+        let rises = |first: f64| {
+            let values = in_pieces(|piece| {
+                if piece < 10 {
+                    0.0
+                } else if piece < 17 {
+                    first
+                } else {
+                    100.0
+                }
+            });
+            found(&values, 1.0).map(|onset| (onset.first, onset.rise))
+        };
+        assert_eq!(rises(70.0), Some((30, Rise::Jump)));
+        assert_eq!(rises(69.0), Some((30, Rise::Ramp)));
+    }
+
+    #[test]
+    fn an_end_is_a_new_high_above_all_before_and_its_noise() {
+        let is_new_high = |spike: f64| {
+            let values = in_pieces(|piece| {
+                if piece == 0 {
+                    spike
+                } else if piece < 10 {
+                    0.0
+                } else {
+                    100.0
+                }
+            });
+            found(&values, 1.0).map(|onset| (onset.first, onset.is_new_high))
+        };
+        assert_eq!(is_new_high(99.0), Some((30, false)));
+        assert_eq!(is_new_high(98.0), Some((30, true)));
+    }
+
+    #[test]
+    fn a_rise_is_an_onset_where_it_is_half_as_steep_again() {
+        let is_steeper = |before: f64, after: f64| {
+            let bends = (0..60).map(f64::from).map(|n| before * n.min(30.0) + after * (n - 30.0).max(0.0));
+            found(&bends.collect::<Vec<_>>(), 1.0).map(|onset| (onset.rise, onset.is_steeper))
+        };
+        assert_eq!(is_steeper(10.0, 15.0), Some((Rise::Ramp, false)));
+        assert_eq!(is_steeper(10.0, 16.0), Some((Rise::Ramp, true)));
+        assert_eq!(is_steeper(-1.0, 10.0), Some((Rise::Ramp, true)));
+    }
+
+    #[test]
+    fn a_curve_has_200_pieces_at_most() {
+        let lengths = |samples: usize| {
+            let point = |n| Point { t: n as f64, x: 0.0, value: (samples - n) as f64, cycle: 1, phase: None };
+            let points: Vec<Point> = (0..samples).map(point).collect();
+            let pieces = pieces(&points);
+            let second = pieces[1];
+            (pieces.len(), second.first, second.t, second.value)
+        };
+        assert_eq!(lengths(59), (20, 3, 3.0, 54.0));
+        assert_eq!(lengths(801), (161, 5, 5.0, 792.0));
+    }
+
+    #[test]
+    fn both_sides_of_a_cut_have_four_pieces() {
+        let onset =
+            |at: usize| found(&in_pieces(|piece| if piece < at { 0.0 } else { 100.0 }), 1.0).map(|onset| onset.first);
+        assert_eq!((onset(4), onset(16)), (Some(12), Some(48)));
+        assert_eq!(found(&[0.0; 21], 1.0), None, "seven pieces");
+        assert_eq!(found(&[], 1.0), None);
+    }
+}

@@ -127,3 +127,99 @@ fn spread(floors: &[Option<f64>; HOURS], hours: &[f64; HOURS], per_hour: f64) ->
     let middle = median(&left).unwrap_or(0.0);
     median(&left.iter().map(|value| (value - middle).abs()).collect::<Vec<_>>()).unwrap_or(0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sample in the middle of every hour, from the 13th hour of some day on.
+    fn samples(hours: usize, value: impl Fn(usize) -> f64) -> Vec<Point> {
+        let began = 19_000.0 * DAY_S + 13.0 * HOUR_S;
+        let point = |n: usize| {
+            let t = n as f64 * HOUR_S;
+            Point { t: began + t + HOUR_S / 2.0, x: t, value: value(n), cycle: 1, phase: None }
+        };
+        (0..hours).map(point).collect()
+    }
+
+    /// What an hour of the day adds.
+    fn wave(hour: usize) -> f64 {
+        [0.0, 3.0, 11.0, 40.0, 90.0, 70.0, 20.0, 5.0][(hour + 13) % 24 / 3]
+    }
+
+    #[test]
+    fn what_every_day_adds_is_taken_off() {
+        // The middle of what the hours add is 15.5.
+        for slope in [0.0, 0.5, -0.5] {
+            let points = samples(97, |n| 100.0 + wave(n) + slope * n as f64);
+            let left = taken_off(&points).expect("a wave");
+            let offs: Vec<f64> = left.iter().enumerate().map(|(n, point)| point.value - slope * n as f64).collect();
+            let level = offs[0];
+            assert!(offs.iter().all(|off| (off - level).abs() < 1e-6), "{slope}: {offs:?}");
+            assert!((level - 115.5).abs() < 1e-6, "{slope}: {level}");
+            assert!(left.iter().zip(&points).all(|(left, point)| left.t == point.t && left.x == point.x));
+        }
+    }
+
+    #[test]
+    fn between_the_middles_of_two_hours_a_wave_is_on_the_line_between_them() {
+        let mut hours = [0.0; HOURS];
+        (hours[0], hours[1], hours[23]) = (8.0, 4.0, 6.0);
+        let wave = Wave { hours, per_hour: 0.0 };
+        for (hour, expected) in
+            [(0.5, 8.0), (0.75, 7.0), (1.0, 6.0), (1.5, 4.0), (0.0, 7.0), (23.5, 6.0), (23.75, 6.5), (24.5, 8.0)]
+        {
+            assert!((wave.at(hour * HOUR_S) - expected).abs() < 1e-9, "{hour}");
+        }
+    }
+
+    #[test]
+    fn two_full_days_with_samples_in_most_hours_show_a_wave() {
+        let is_seen = |points: &[Point]| taken_off(points).is_some();
+        let days = samples(49, wave);
+        assert!(is_seen(&days));
+        assert!(!is_seen(&days[..48]), "an hour less than two days");
+        // Seven tenths of 100 hours.
+        let long = samples(101, wave);
+        let thinned = |hours: usize| {
+            let step = 100.0 / (hours - 1) as f64;
+            (0..hours).map(|n| long[(n as f64 * step).round() as usize]).collect::<Vec<_>>()
+        };
+        assert!(is_seen(&thinned(70)) && !is_seen(&thinned(69)));
+        // Two samples of the same hour fill one.
+        let twice: Vec<Point> = thinned(60).iter().flat_map(|point| [*point, *point]).collect();
+        assert!(!is_seen(&twice));
+        assert!(!is_seen(&[]));
+    }
+
+    #[test]
+    fn a_wave_is_one_only_if_the_other_days_tell_of_it() {
+        assert!(taken_off(&samples(97, |n| if (40..50).contains(&n) { 100.0 } else { 0.0 })).is_none(), "one odd day");
+        assert!(taken_off(&samples(97, |_| 5.0)).is_none(), "nothing");
+        // Of four days and a half, one is odd: it moves none of the others.
+        let odd = |n: usize| if (35..59).contains(&n) { 300.0 - wave(n) } else { wave(n) };
+        let left = taken_off(&samples(107, odd)).expect("a wave");
+        let others: Vec<f64> =
+            left.iter().enumerate().filter(|(n, _)| !(30..64).contains(n)).map(|(_, point)| point.value).collect();
+        assert!(others.iter().all(|value| (value - others[0]).abs() < 1e-6), "{others:?}");
+    }
+
+    #[test]
+    fn the_floor_of_an_hour_is_its_lowest_sample() {
+        let point =
+            |hour: f64, value: f64| Point { t: 5.0 * DAY_S + hour * HOUR_S, x: 0.0, value, cycle: 1, phase: None };
+        let floors =
+            hourly_floors(&[point(22.1, 5.0), point(22.9, 3.0), point(22.95, 4.0), point(24.0, 9.0), point(71.5, 2.0)]);
+        let filled: Vec<(usize, usize, f64)> = (0..floors.len())
+            .flat_map(|day| {
+                floors[day]
+                    .iter()
+                    .enumerate()
+                    .filter_map(move |(hour, floor)| Some((day, hour, (*floor)?)))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(filled, [(0, 22, 3.0), (1, 0, 9.0), (2, 23, 2.0)]);
+        assert_eq!(floors.len(), 3);
+    }
+}

@@ -207,3 +207,13 @@ fn a_step_within_three_days_is_no_daily_wave() {
         assert!(!growth.reason.contains("wave"), "{days}, {at}: {}", growth.reason);
     }
 }
+
+#[test]
+fn a_curve_of_forty_samples_is_looked_at_in_parts() {
+    let is_judged = |samples: usize| {
+        let mut curve = curve(1.0, |_| 0.0);
+        curve.points.truncate(samples);
+        super::judge(&curve, &Question::about(&curve, None)).is_some()
+    };
+    assert_eq!([39, 40].map(is_judged), [false, true]);
+}
