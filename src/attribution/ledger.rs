@@ -251,7 +251,7 @@ fn add_growth_in_time(rows: &mut Vec<Row>, metric: &Metric, amount: f64, finding
 mod tests {
     use super::*;
     use crate::attribution::owners::Standing;
-    use crate::attribution::tests::made_up::judged;
+    use crate::attribution::tests::made_up::{finding, judged};
 
     #[test]
     fn the_growth_per_operation_is_shared_among_the_parts_that_grow_on() {
@@ -276,6 +276,15 @@ mod tests {
         // Nothing that grows on was seen, or nothing at all.
         assert_eq!(shared(120.0, Some(0.0), 40.0, Verdict::Unbounded), third);
         assert_eq!(shared(0.0, None, 0.0, Verdict::Unbounded), [50.0, 60.0, 70.0]);
+    }
+
+    #[test]
+    fn without_a_heap_nothing_tells_which_parts_of_private_memory_grow_on() {
+        let parts = [95.0, 5.0].map(|amount| Part::new("Pool", amount, Standing::AsTheWhole));
+        let endless = |metric: Metric| {
+            Whole::of(&parts, &judged(metric, Verdict::Unbounded, &[0.0, 100.0]), &finding(Vec::new())).endless
+        };
+        assert_eq!([Metric::Private, Metric::Threads].map(endless), [None, None], "its heap was not sampled");
     }
 
     #[test]

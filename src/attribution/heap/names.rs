@@ -146,7 +146,7 @@ mod tests {
                 at: Moment(2),
                 names: vec![Symbol {
                     address: address(16),
-                    frames: vec![frame("push::h0123456789abcdef", 0), frame("Queue::add", 345)],
+                    frames: vec![frame("push::h0123456789abcdef", 0), frame(" ", 0), frame("Queue::add", 345)],
                 }],
             })),
         ]
@@ -163,12 +163,13 @@ mod tests {
             shown,
             [
                 ("push", None, Call::Inline),
+                ("server+0x10", None, Call::Inline),
                 ("Queue::add", Some(345), Call::Real),
                 ("server+0xff", None, Call::Real),
                 ("0x7f00", None, Call::Real),
             ]
         );
-        assert!(frames.iter().take(3).all(|frame| frame.module == "server"));
+        assert!(frames.iter().take(4).all(|frame| frame.module == "server"));
     }
 
     #[test]

@@ -125,6 +125,9 @@ mod tests {
         let plain = "a".repeat(80);
         assert_eq!(tidy_function(&format!("{plain}<u8>")), format!("{}…", &plain[..79]));
         assert_eq!(tidy_function(&format!("{}<u8>b", &plain[..76])), format!("{}<…>b", &plain[..76]));
+        // A sign that closes no bracket stays.
+        assert_eq!(tidy_function(&format!("a>b<u8>{}", &plain[..74])), format!("a>b<…>{}", &plain[..74]));
+        assert_eq!(tidy_function(&format!("a->b<u8>{}", &plain[..73])), format!("a->b<…>{}", &plain[..73]));
     }
 
     #[test]

@@ -32,7 +32,7 @@ static ARENAS: Site =
     Site { frames: &[("mmap", "", 0), ("grow_arena", "/src/arena.c", 31), MAIN], kind: HeapKind::Mapping, churn: 0 };
 
 /// What the standard library maps for each new thread: nothing on its stack is the program's.
-static HANDLERS: Site = Site {
+pub(super) static HANDLERS: Site = Site {
     frames: &[
         ("mmap64", "", 0),
         ("std::sys::pal::unix::stack_overflow::imp::make_handler", "/rustc/01/library/std/src/sys/so.rs", 269),

@@ -1,6 +1,6 @@
 //! Who owns what grows beside the heap, and what the heap leaves open.
 
-use super::heap::{QUEUE, SESSIONS, fragmenting, frames, heap, leak_among_steady, recorded, sampled};
+use super::heap::{HANDLERS, QUEUE, SESSIONS, fragmenting, frames, heap, leak_among_steady, recorded, sampled};
 use super::made_up::{Level, MIB, Run, Story, gauges, plan, quiet, scenario, subsystem};
 use super::{guilty, ledger, near};
 use crate::attribution::{Findings, Resource, Row, UNATTRIBUTED};
@@ -56,6 +56,26 @@ fn the_gauge_of_an_owner_says_how_many_items_its_heap_holds() {
         1,
         "{row:#?}"
     );
+}
+
+#[test]
+fn what_only_the_language_holds_is_added_to_the_subsystem_that_the_scenario_drives() {
+    // Handlers of threads beside two owners of blocks: the subsystem that has a rule and a function that has none.
+    let level = |n: f64| Level {
+        private: Some(20.0 * MIB + 3000.0 * n),
+        heap: vec![(&SESSIONS, 1000.0 * n), (&QUEUE, 1000.0 * n), (&HANDLERS, 1000.0 * n)],
+        mappings: Some(Mappings { anonymous: (3000.0 * n) as u64, ..Mappings::default() }),
+        ..quiet()
+    };
+    let subsystems = vec![subsystem("Queue", frames(&["app::queue::*"]))];
+    let mut story = Story::new(plan(subsystems, vec![scenario("flood", Shape::Flood, Some("Queue"))]));
+    story.scenario(&Run::of("flood", 33, 1000), |n, _| level(n));
+    let findings = Findings::of(&story.finish());
+    let operations = findings.scenarios[0].operations as f64;
+    let memory = ledger(&findings, Resource::Memory);
+    let of = |name: &str| memory.rows.iter().find(|row| row.subsystem == name).map_or(0.0, |row| row.growth);
+    near(of("Queue"), 2000.0 * operations, 0.2);
+    near(of("app::sessions::open"), 1000.0 * operations, 0.2);
 }
 
 #[test]

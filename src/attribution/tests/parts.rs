@@ -84,6 +84,19 @@ fn a_pattern_has_what_it_claims_and_no_more_than_was_measured() {
 }
 
 #[test]
+fn rounding_leaves_no_rest() {
+    let tasks =
+        |name: &str| subsystem(name, SubsystemRules { tasks: vec![format!("{name}*")], ..SubsystemRules::default() });
+    let plan = plan(vec![tasks("a"), tasks("b"), tasks("c")], Vec::new());
+    // What the patterns claim is cut to a million: the three products miss it by 1e-10.
+    let records = looks(&[], &[("a", 100_003), ("b", 200_003), ("c", 2_100_049)]);
+    let growth = judged(Metric::Threads, Verdict::Unbounded, &[0.0, 1e6]);
+    let found = parts(&plan, &finding(vec![growth.clone()]), &growth, &records);
+    let owners: Vec<&str> = found.iter().map(|part| part.owner.as_str()).collect();
+    assert_eq!(owners, ["c", "b", "a"]);
+}
+
+#[test]
 fn what_kind_of_mapping_rose_is_told() {
     let look = |heap: u64, stack: u64| {
         let mappings = Mappings { heap, stack, anonymous: 7 << 20, ..Mappings::default() };

@@ -75,6 +75,24 @@ fn growth_under_load_before_an_idle_scenario_is_not_taken_off_again() {
     near(memory.rows.iter().map(|row| row.growth).sum(), memory.total, 1e-6);
 }
 
+#[test]
+fn growth_in_time_goes_to_the_idle_scenario_that_found_it() {
+    let scenarios = vec![
+        scenario("calm", Shape::Idle, Some("Calm")),
+        scenario("still", Shape::Idle, Some("Startup")),
+        scenario("adds", Shape::Flood, Some("Queue")),
+    ];
+    let mut story = Story::new(plan(Vec::new(), scenarios));
+    story.scenario(&Run::of("calm", 33, 0), |_, _| quiet());
+    story.scenario(&Run::of("still", 33, 0), |_, t| in_time(t));
+    story.scenario(&Run::of("adds", 33, 1000), |_, t| in_time(t));
+    let findings = Findings::of(&story.finish());
+    let memory = ledger(&findings, Resource::Memory);
+    let told = |row: &&crate::attribution::Row| row.evidence.iter().any(|text| text.starts_with("time-driven: "));
+    let rows: Vec<&str> = memory.rows.iter().filter(told).map(|row| row.scenario.as_str()).collect();
+    assert_eq!(rows, ["still"], "{memory:#?}");
+}
+
 /// A scenario of any kind over a target of any kind.
 #[derive(Clone, Debug)]
 struct Any {

@@ -72,7 +72,7 @@ pub(super) fn read(text: &str, decimal: Decimal) -> Cell {
 }
 
 pub(super) fn is_missing(text: &str) -> bool {
-    text.len() <= 12 && MISSING.iter().any(|word| text.eq_ignore_ascii_case(word))
+    MISSING.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// A number whose thousands may be parted: `1,234,567.8`, or `1.234,5` where the comma is the point.
@@ -121,5 +121,27 @@ mod tests {
             assert_eq!(read(text, Decimal::Point), cell, "{text}");
         }
         assert_eq!(read("1.204,5", Decimal::Comma), Cell::Number(1204.5));
+        assert_eq!(read("0,5", Decimal::Comma), Cell::Number(0.5));
+    }
+
+    #[test]
+    fn thousands_are_parted_in_threes() {
+        for (text, cell) in [
+            ("1,234", Cell::Number(1234.0)),
+            ("-12,345,678.5", Cell::Number(-12_345_678.5)),
+            ("+123,456", Cell::Number(123_456.0)),
+            ("1234,567", Cell::Text),
+            (",234", Cell::Text),
+            ("1,2345", Cell::Text),
+            ("1,234,56", Cell::Text),
+            ("1,234 KiB", Cell::Bytes(1234.0 * 1024.0)),
+            ("12 %", Cell::Percent),
+            ("12 %x", Cell::Text),
+            ("5 parsecs", Cell::Text),
+            ("<UNKNOWN>", Cell::Missing),
+            ("unknowns", Cell::Text),
+        ] {
+            assert_eq!(read(text, Decimal::Point), cell, "{text}");
+        }
     }
 }

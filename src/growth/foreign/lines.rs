@@ -183,3 +183,80 @@ pub(super) fn as_text(head: &[u8]) -> Cow<'_, str> {
     }
     String::from_utf8_lossy(head)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Number, time and text of every line.
+    fn lines(text: &[u8], stamps: Stamps) -> Result<Vec<(usize, Option<String>, String)>, String> {
+        let mut lines = Lines::new(Box::new(text), 0);
+        lines.stamps = stamps;
+        let mut found = Vec::new();
+        while let Some(line) = lines.advance().map_err(|error| error.in_file("f"))? {
+            found.push((line.number, line.stamp.map(str::to_owned), line.text.to_owned()));
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn blank_lines_count_and_hold_nothing() {
+        let found = lines(b"\n a \r\n\t\nb\t\t \nc", Stamps::None);
+        assert_eq!(
+            found.map(|found| found.into_iter().map(|(n, _, text)| (n, text)).collect::<Vec<_>>()),
+            Ok(vec![(2, " a".to_owned()), (4, "b\t\t".to_owned()), (5, "c".to_owned()),])
+        );
+        assert_eq!(lines(b"a\n\xff\n", Stamps::None), Err("f:2: is not text".to_owned()));
+    }
+
+    #[test]
+    fn times_on_lines_of_their_own_belong_to_the_lines_after_them() {
+        let row = |n: usize, stamp: Option<&str>, text: &str| (n, stamp.map(str::to_owned), text.to_owned());
+        let text = b"a\n 09:00:00 \nb\nc\n09:01:00 d\n";
+        let (nine, later) = (Some("09:00:00"), Some("09:01:00"));
+        let as_they_are = [row(1, None, "a"), row(2, None, " 09:00:00"), row(3, None, "b")];
+        assert_eq!(lines(text, Stamps::None).map(|found| found[..3].to_vec()), Ok(as_they_are.to_vec()));
+        let own = vec![row(1, None, "a"), row(3, nine, "b"), row(4, nine, "c"), row(5, nine, "09:01:00 d")];
+        assert_eq!(lines(text, Stamps::Lines), Ok(own));
+        let prefixes = vec![row(1, None, "a"), row(3, nine, "b"), row(4, nine, "c"), row(5, later, "d")];
+        assert_eq!(lines(text, Stamps::Prefixes), Ok(prefixes));
+    }
+
+    #[test]
+    fn a_line_has_a_longest_length() {
+        let fits = "7".repeat(LONGEST_LINE as usize - 1);
+        assert_eq!(lines(fits.as_bytes(), Stamps::None).map(|found| found.len()), Ok(1));
+        let long = lines(format!("a\n{fits}7").as_bytes(), Stamps::None).expect_err("too long");
+        assert!(long.starts_with("f:2: is longer than"), "{long}");
+    }
+
+    #[test]
+    fn orders_to_a_terminal_are_no_text() {
+        for (line, kept) in [
+            ("\x1b[2J\x1b[Habc", "abc"),
+            ("\x1b[12;40Hx", "x"),
+            ("a\x1b[Kb", "ab"),
+            ("\x1b[31mred", "\x1b[31mred"),
+            ("a\x1b[", "a\x1b["),
+            ("a\x1b[5", "a\x1b[5"),
+            ("a\x1bc", "a\x1bc"),
+        ] {
+            assert_eq!(without_cursor(line.as_bytes()), kept.as_bytes(), "{line:?}");
+            assert_eq!(as_text(line.as_bytes()), kept);
+        }
+    }
+
+    #[test]
+    fn a_head_holds_lines_that_are_more_than_a_time() {
+        let many = "x\n".repeat(HEAD_LINES + 1);
+        assert_eq!(Head::of(&many).lines.len(), HEAD_LINES);
+        let head = Head::of("09:00:00\n\n a \nb\n");
+        assert_eq!((head.lines.as_slice(), head.first()), (&[" a", "b"][..], " a"));
+        assert!(head.any(|line| line == "b") && !head.any(|line| line == "c") && head.without_prefixes().is_none());
+        let rest = |text: &str| Head::of(text).without_prefixes().map(|head| head.lines.join("|"));
+        assert_eq!(rest("09:00:00 a\n09:00:01 b\nc\n").as_deref(), Some("a|b|c"));
+        assert_eq!(rest("09:00:00 a\n").as_deref(), Some("a"));
+        assert_eq!(rest("09:00:00 a\nb\n"), None);
+        assert_eq!((Head::of("").first(), rest("")), ("", None));
+    }
+}

@@ -170,6 +170,100 @@ mod tests {
     }
 
     #[test]
+    fn what_a_step_back_means_depends_on_where_it_leads() {
+        use Kind::{Day, Number, Wall, Yearless};
+        let day = |n: f64| n * DAY_S;
+        for (times, kind, expected) in [
+            // A restart: back to the first step of all, by one step at least, from the third sample on.
+            (&[0.0, 60.0, 120.0, 60.0][..], Number, Some(&[0.0, 60.0, 120.0, 180.0][..])),
+            (&[0.0, 60.0, 120.0, 61.0], Number, None),
+            (&[10.0, 70.0, 130.0, 70.0], Number, Some(&[10.0, 70.0, 130.0, 190.0])),
+            (&[10.0, 70.0, 130.0, 71.0], Number, None),
+            (&[0.0, 60.0, 100.0, 41.0], Number, None),
+            (&[0.0, 60.0, 100.0, 40.0], Number, Some(&[0.0, 60.0, 100.0, 160.0])),
+            (&[0.0, 60.0, 0.0], Number, Some(&[0.0, 60.0, 120.0])),
+            (&[60.0, 0.0, 60.0], Number, None),
+            (&[0.0, 60.0, 120.0, 10.0, 70.0, 0.0], Number, Some(&[0.0, 60.0, 120.0, 180.0, 240.0, 300.0])),
+            (&[0.0, 4e7, 8e7, 0.0], Number, Some(&[0.0, 4e7, 8e7, 12e7])),
+            (&[0.0, 5e7, 1e8, 0.0], Number, None),
+            // The usual step is that between samples that lie apart.
+            (
+                &[0.0, 0.0, 0.0, 0.0, 0.0, 60.0, 120.0, 0.0],
+                Number,
+                Some(&[0.0, 0.0, 0.0, 0.0, 0.0, 60.0, 120.0, 180.0]),
+            ),
+            // Of times of day: one that began with zero and ended before the late evening, else the next day.
+            (&[60.0, 120.0, 180.0, 60.0], Day, Some(&[60.0, 120.0, 180.0, 240.0])),
+            (&[61.0, 121.0, 181.0, 61.0], Day, Some(&[61.0, 121.0, 181.0, 86_461.0])),
+            (
+                &[0.0, 20_700.0, 41_400.0, 62_100.0, 82_799.0, 0.0],
+                Day,
+                Some(&[0.0, 20_700.0, 41_400.0, 62_100.0, 82_799.0, 103_499.0]),
+            ),
+            (
+                &[0.0, 20_700.0, 41_400.0, 62_100.0, 82_800.0, 0.0],
+                Day,
+                Some(&[0.0, 20_700.0, 41_400.0, 62_100.0, 82_800.0, 86_400.0]),
+            ),
+            // The year after; half a year back is no new year.
+            (
+                &[day(364.0), day(365.0), 0.0, day(1.0)],
+                Yearless,
+                Some(&[day(364.0), day(365.0), day(366.0), day(367.0)]),
+            ),
+            (&[day(181.5), day(182.5), 0.0], Yearless, None),
+            // An hour back, and on at the usual pace: four steps at most, and not at the second sample.
+            (&[10_740.0, 10_800.0, 7200.0], Wall, Some(&[10_740.0, 10_800.0, 10_800.0])),
+            (&[10_740.0, 10_800.0, 7440.0], Wall, Some(&[10_740.0, 10_800.0, 11_040.0])),
+            (&[10_740.0, 10_800.0, 7441.0], Wall, None),
+            (&[10_740.0, 10_800.0, 7199.0], Wall, None),
+            (&[10_800.0, 7200.0, 7260.0], Wall, None),
+            (&[10_799.5, 10_800.0, 7204.0], Wall, Some(&[10_799.5, 10_800.0, 10_804.0])),
+            (&[10_799.5, 10_800.0, 7204.5], Wall, None),
+        ] {
+            let found = ordered(times, kind).ok();
+            assert_eq!(found.as_deref(), expected, "{times:?} {kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_turned_round_where_most_of_it_goes_back() {
+        let round = |times: &[f64]| ordered(times, Kind::Number);
+        assert_eq!(round(&[3.0, 2.0, 1.0]), Ok(vec![1.0, 2.0, 3.0]));
+        assert_eq!(round(&[3.0, 3.0, 3.0, 3.0, 2.0, 1.0]), Ok(vec![1.0, 2.0, 3.0, 3.0, 3.0, 3.0]));
+        // Twice as many steps back as forward are too few.
+        assert_eq!(round(&[20.0, 10.0, 5.0, 30.0]), Err(GoesBack { index: 1, from: 20.0, to: 10.0 }));
+        // A time that stays is no step.
+        let stays = [0.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0, 120.0, 0.0];
+        assert_eq!(round(&stays).map(|times| times[9]), Ok(180.0));
+    }
+
+    #[test]
+    fn what_was_done_is_counted_and_lines_go_with_their_points() {
+        let done = |times: &[f64], kind: Kind, disorder: Disorder| {
+            let point = |t: &f64| Point { t: *t, x: 0.0, value: 0.0, cycle: 0, phase: None };
+            let mut points: Vec<Point> = times.iter().map(point).collect();
+            let mut lines: Vec<u32> = (1..=times.len() as u32).collect();
+            (order(&mut points, &mut lines, kind, disorder).expect("an order"), lines, points[0].t)
+        };
+        let ordered = Ordered::default();
+        let twice = [0.0, 60.0, 120.0, 0.0, 60.0, 0.0];
+        let restarts = Ordered { restarts: 2, ..ordered.clone() };
+        assert_eq!(done(&twice, Kind::Elapsed, Disorder::Unusual).0, restarts);
+        assert_eq!(done(&twice, Kind::Day, Disorder::Unusual).0, restarts);
+        let nights = [80_000.0, 85_000.0, 3600.0, 85_000.0, 0.0];
+        assert_eq!(done(&nights, Kind::Day, Disorder::Unusual).0, Ordered { midnights: 2, ..ordered.clone() });
+        let hour = [10_740.0, 10_800.0, 7260.0];
+        assert_eq!(done(&hour, Kind::Wall, Disorder::Unusual).0, Ordered { repeated_hours: 1, ..ordered.clone() });
+        let back = [3.0, 2.0, 1.0];
+        assert_eq!(
+            done(&back, Kind::Wall, Disorder::Unusual),
+            (Ordered { reversed: true, ..ordered.clone() }, vec![3, 2, 1], 1.0)
+        );
+        assert_eq!(done(&[2.0, 1.0, 3.0], Kind::Wall, Disorder::Usual), (ordered, vec![1, 2, 3], 1.0));
+    }
+
+    #[test]
     fn anything_else_that_goes_back_is_an_error() {
         for (times, kind) in [
             (&[0.0, 60.0, 120.0, 119.0, 180.0][..], Kind::Number),

@@ -102,3 +102,58 @@ pub fn parse_value_unit(text: &str) -> Result<f64, String> {
         format!("`{text}` is not a unit of memory; write B, KiB, MiB, GiB or TiB (kB and MB are powers of 1,024 here), or pages")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The times that are kept of samples at these times.
+    fn kept(times: &[f64], since: Option<&str>, until: Option<&str>) -> Vec<f64> {
+        let bound = |text: &str| Bound::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        let query = Query { since: since.map(bound), until: until.map(bound), ..Query::default() };
+        let points: Vec<Point> =
+            times.iter().map(|t| Point { t: *t, x: 0.0, value: 1.0, cycle: 0, phase: None }).collect();
+        points[between(&query, &points)].iter().map(|point| point.t).collect()
+    }
+
+    #[test]
+    fn bounds_keep_what_lies_between_them_both_ends_included() {
+        let times = [100.0, 110.0, 120.0, 130.0, 140.0];
+        for (since, until, expected) in [
+            (None, None, &times[..]),
+            (Some("20s"), None, &times[2..]),
+            (Some("+20s"), None, &times[2..]),
+            (Some("-20s"), None, &times[2..]),
+            (None, Some("20s"), &times[..3]),
+            (None, Some("-30s"), &times[..2]),
+            (Some("110"), Some("130"), &times[1..4]),
+            (Some("111"), Some("129"), &times[2..3]),
+            (Some("130"), Some("110"), &[]),
+        ] {
+            assert_eq!(kept(&times, since, until), expected, "{since:?} {until:?}");
+        }
+        assert!(kept(&[], Some("20s"), Some("-20s")).is_empty());
+    }
+
+    #[test]
+    fn a_time_of_day_is_the_first_one_that_the_samples_reach() {
+        // From 09:00 on the third day of 1970, every six hours.
+        let from = 2.0 * DAY_S + 32_400.0;
+        let times: Vec<f64> = (0..8).map(|n| from + 21_600.0 * f64::from(n)).collect();
+        for (since, first) in [("09:00", 0), ("10:00", 1), ("08:00", 4), ("03:00", 3)] {
+            assert_eq!(kept(&times, Some(since), None).first(), Some(&times[first]), "{since}");
+        }
+        // Times of day without a date are taken as they are.
+        let clock = [32_400.0, 36_000.0, 39_600.0];
+        assert_eq!(kept(&clock, Some("10:00"), None), clock[1..]);
+        // A day after the start of a count is a day with a date.
+        assert_eq!(kept(&[DAY_S, DAY_S + 60.0, 2.0 * DAY_S], Some("00:01"), None), [DAY_S + 60.0, 2.0 * DAY_S]);
+    }
+
+    #[test]
+    fn what_is_no_bound_and_no_unit_is_refused() {
+        assert!(Bound::parse("yesterday").expect_err("no time").contains("`yesterday` is not a time"));
+        assert_eq!([parse_value_unit("KiB"), parse_value_unit("b")], [Ok(1024.0), Ok(1.0)]);
+        assert!(parse_value_unit("parsec").expect_err("no unit").contains("`parsec` is not a unit"));
+    }
+}

@@ -105,15 +105,16 @@ impl Series {
         if self.points.len() >= MOST_POINTS {
             return Err(format!("is past the {MOST_POINTS} samples that one curve may have; thin it out"));
         }
-        let kind = match (*self.kind.get_or_insert(stamp.kind), stamp.kind) {
+        self.kind = Some(match (self.kind.unwrap_or(stamp.kind), stamp.kind) {
+            (before, same) if before == same => same,
             // From 24 hours on it is seen to be time since a start.
             (Kind::Day, Kind::Elapsed) | (Kind::Elapsed, Kind::Day) => Kind::Elapsed,
-            (kind, _) => kind,
-        };
-        self.kind = Some(kind);
-        if kind != stamp.kind && kind != Kind::Elapsed {
-            return Err("has a time of another kind than the lines before it; write all times in the same way".into());
-        }
+            _ => {
+                return Err(
+                    "has a time of another kind than the lines before it; write all times in the same way".into()
+                );
+            }
+        });
         (point.t, point.x) = (snapped(point.t), snapped(point.x));
         match (&mut self.day_first, stamp.day_first) {
             (Some(times), other) => times.push(other.unwrap_or(stamp.seconds)),
@@ -382,3 +383,6 @@ pub(super) fn plausible(value: f64) -> Result<(), String> {
 fn snapped(number: f64) -> f64 {
     if number.abs() < SMALLEST_STEP { 0.0 } else { number }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,12 @@
 //! What sampling leaves open of a figure, and which function holds what grew.
 
 use super::*;
+use crate::attribution::Findings;
 use crate::attribution::heap::Call;
+use crate::attribution::tests::made_up::{Level, MIB, Run, Site, Story, plan, quiet, scenario};
 use crate::growth::{Curve, Point};
-use crate::sample::CodeAddress;
+use crate::recording::Recording;
+use crate::sample::{CodeAddress, Record, Shape};
 
 fn frame(function: &str, file: &str, line: u32) -> HeapFrame {
     HeapFrame {
@@ -94,4 +97,66 @@ fn what_can_be_seen_is_bounded_by_two_looks_half_of_the_axis_apart() {
 fn mappings_of_an_owner_are_judged_apart_from_its_blocks() {
     let name = |kind| super::super::metric_name("Queue", kind);
     assert_eq!([name(HeapKind::Block), name(HeapKind::Mapping)], ["Queue", "Queue (mappings)"]);
+}
+
+static QUEUE: Site =
+    Site { frames: &[("malloc", "", 0), ("app::add", "/src/queue.rs", 7)], kind: HeapKind::Block, churn: 0 };
+
+/// A flood over a target at this level after so many operations and seconds.
+fn flooded(level: impl Fn(f64, f64) -> Level) -> Recording {
+    let mut story = Story::new(plan(Vec::new(), vec![scenario("flood", Shape::Flood, None)]));
+    story.scenario(&Run::of("flood", 12, 1000), level);
+    story.finish()
+}
+
+fn heap(recording: &Recording) -> HeapFinding {
+    Findings::of(recording).scenarios[0].heap.clone().expect("the heap was sampled")
+}
+
+#[test]
+fn what_private_memory_grew_by_before_the_first_look_is_not_part_of_the_account() {
+    // 50 MiB at once within the last tick of the third cycle, and 4 KiB an operation from there on.
+    let step = 4.75;
+    let level = |n: f64, t: f64| {
+        let later = (n - 5000.0).max(0.0);
+        let stepped = if t >= step { 50.0 * MIB } else { 0.0 };
+        Level {
+            private: Some(20.0 * MIB + stepped + 4096.0 * later),
+            heap: vec![(&QUEUE, MIB + 4096.0 * later)],
+            ..quiet()
+        }
+    };
+    let mut recording = flooded(level);
+    let grew = |recording: &Recording| heap(recording).private_growth.expect("judged");
+    let whole = grew(&recording);
+    let mut looks = 0;
+    recording.records.retain(|record| {
+        looks += u32::from(matches!(record, Record::Heap(_)));
+        looks > 3 || !matches!(record, Record::Heap(_))
+    });
+    // The first look that is left is of the same moment as the tick that saw the step.
+    let left = grew(&recording);
+    assert!(whole > 70.0 * MIB && (whole - left - 50.0 * MIB).abs() < 10_000.0, "{whole} {left}");
+}
+
+#[test]
+fn an_owner_has_no_share_of_a_growth_that_was_none() {
+    let mut recording = flooded(|n, _| Level { heap: vec![(&QUEUE, 512.0 * n)], ..quiet() });
+    for record in &mut recording.records {
+        if let Record::Sample(sample) = record
+            && let Some(memory) = &mut sample.memory
+        {
+            memory.private = 20 << 20;
+        }
+    }
+    let found = heap(&recording);
+    assert_eq!((found.private_growth, found.owners.len(), found.owners[0].share), (Some(0.0), 1, None));
+}
+
+#[test]
+fn what_did_not_grow_has_no_owner() {
+    let found = heap(&flooded(|_, _| Level { heap: vec![(&QUEUE, 8.0 * MIB)], ..quiet() }));
+    assert_eq!((found.owners, found.stacks.len()), (Vec::new(), 1));
+    let modules: Vec<&str> = found.modules.iter().map(|module| module.path.as_str()).collect();
+    assert_eq!(modules, ["/opt/app/server"]);
 }
