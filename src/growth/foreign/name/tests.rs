@@ -84,7 +84,7 @@ fn capitals_and_joined_words_are_taken_apart() {
 
 #[test]
 fn totals_values_and_units_are_told_apart() {
-    use Meaning::{Count, Counter, Memory, Operations, Other, Phase, Time, Unknown, Value};
+    use Meaning::{Count, Counter, Memory, Operations, Other, Phase, Time, Unknown};
     for (name, meaning) in [
         ("mem_total", Other),
         ("heap_memory_total", Counter),
