@@ -56,13 +56,6 @@ pub fn quiet(program: &Path) -> Command {
     command
 }
 
-/// The same for a program that works all the time: it leaves the processor to those who are measured.
-pub fn background(program: &Path) -> Command {
-    let mut command = quiet(Path::new("nice"));
-    command.args(["-n", "19"]).arg(program);
-    command
-}
-
 /// Random numbers (SplitMix64).
 pub struct Random(u64);
 

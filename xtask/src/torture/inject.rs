@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 
-use super::context::{Context, Random, background};
+use super::context::{Context, Random, quiet};
 use super::processes::{Running, held_threads, is_injecting, stray_files, stray_mappings, wait_for};
 use super::{Attack, Outcome};
 
@@ -44,7 +44,7 @@ impl Inject {
         if self.target.is_none() {
             self.targets += 1;
             let said = context.path(&format!("running-{}-{}", self.how as u8, self.targets));
-            let mut command = background(&context.path("running"));
+            let mut command = quiet(&context.path("running"));
             let target = Running::start(command.arg("churn").stdout(Stdio::from(fs::File::create(&said)?)))?;
             wait_for("the target to start", SOON, || {
                 fs::read_to_string(&said).ok().filter(|text| text.contains("site"))

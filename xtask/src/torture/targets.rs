@@ -4,14 +4,14 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::context::{Context, background, quiet};
+use super::context::{Context, quiet};
 use super::postgresql;
 use super::processes::{Running, wait_for};
 use crate::root;
@@ -134,7 +134,7 @@ pub fn shared(running: Running) -> Arc<Mutex<Running>> {
 
 /// All programs.
 pub fn start(context: &Context) -> Result<Vec<Target>> {
-    let running = Running::start(background(&context.path("running")).arg("churn"))?;
+    let running = Running::start(quiet(&context.path("running")).arg("churn"))?;
     let mut targets = vec![Target::new("churn", running.pid(), vec![shared(running)], None)];
     for (name, start) in [
         ("python3", python as fn(&Context) -> Result<Vec<Target>>),
@@ -197,6 +197,13 @@ fn java(context: &Context) -> Result<Vec<Target>> {
     printing(context, "java", "java", &["-cp", &classes.to_string_lossy(), "Server", "--no-leak"], "/page")
 }
 
+/// A load that leaves the processor to those who are measured.
+fn load(program: &str) -> Command {
+    let mut command = quiet(Path::new("nice"));
+    command.args(["-n", "19", program]);
+    command
+}
+
 fn redis(context: &Context) -> Result<Vec<Target>> {
     let port = free_port()?;
     let text = port.to_string();
@@ -204,7 +211,7 @@ fn redis(context: &Context) -> Result<Vec<Target>> {
     command.args(["--port", &text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]);
     let server = Running::start(command.arg(context.path("")))?;
     wait_for_port(port)?;
-    let mut load = background(Path::new("redis-benchmark"));
+    let mut load = load("redis-benchmark");
     load.args(["-p", &text, "-c", "10", "-n", "1000000000", "-t", "set,get", "-r", "10000"]);
     let load = Running::start(&mut load)?;
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -241,7 +248,7 @@ fn nginx(context: &Context) -> Result<Vec<Target>> {
         children.split_whitespace().next()?.parse().ok()
     })?;
     let url = format!("http://127.0.0.1:{port}/page.txt");
-    let load = Running::start(background(Path::new("wrk")).args(["-t1", "-c4", "-d100000s", &url]))?;
+    let load = Running::start(load("wrk").args(["-t1", "-c4", "-d100000s", &url]))?;
     let (pid, master, load) = (master.pid(), shared(master), shared(load));
     Ok(vec![
         Target::new("nginx master", pid, vec![master.clone()], Some(page(port, "/page.txt"))),
