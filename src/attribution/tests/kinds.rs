@@ -84,3 +84,17 @@ fn the_counter_of_operations_is_not_judged_against_itself() {
         assert_eq!((is_judged("requests"), is_judged("items")), (requests, items));
     }
 }
+
+#[test]
+fn a_target_that_was_stopped_says_nothing() {
+    let mut recording = flooded(Vec::new(), None, |_| quiet());
+    let why = |recording: &Recording| judged(recording).says_nothing();
+    assert_eq!(why(&recording), None);
+    for record in &mut recording.records {
+        if let Record::Sample(sample) = record {
+            sample.stopped = true;
+        }
+    }
+    let said = why(&recording).expect("it was stopped all the time");
+    assert!(said.starts_with("the process was stopped (state T) for "), "{said}");
+}

@@ -161,3 +161,14 @@ fn small_owners_are_summed_up_with_the_others() {
         assert!((heap.others - others).abs() < 0.3 * 2.0 * operations, "{} {others}", heap.others);
     }
 }
+
+#[test]
+fn a_place_is_written_as_the_scenario_file_has_it_only_where_it_is_that_file() {
+    for (declared, shown) in
+        [("src/queue.rs", "src/queue.rs:345"), ("src/elsewhere.rs", "/home/me/app/src/queue.rs:345")]
+    {
+        let queue = Subsystem { source: Some(declared.into()), ..subsystem("Queue", frames(&["app::queue::*"])) };
+        let findings = Findings::of(&recorded(vec![queue], leak_among_steady));
+        assert_eq!(guilty(&findings).source.as_deref(), Some(shown));
+    }
+}

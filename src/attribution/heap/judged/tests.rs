@@ -155,7 +155,45 @@ fn an_owner_has_no_share_of_a_growth_that_was_none() {
 #[test]
 fn what_did_not_grow_has_no_owner() {
     let found = heap(&flooded(|_, _| Level { heap: vec![(&QUEUE, 8.0 * MIB)], ..quiet() }));
-    assert_eq!((found.owners, found.stacks.len()), (Vec::new(), 1));
+    assert_eq!((&found.owners, found.stacks.len()), (&Vec::new(), 1));
     let modules: Vec<&str> = found.modules.iter().map(|module| module.path.as_str()).collect();
     assert_eq!(modules, ["/opt/app/server"]);
+    assert!(found.live.verdict == Verdict::Flat && found.is_at_rest());
+}
+
+#[test]
+fn looks_are_counted_and_the_end_is_the_last_floor() {
+    let mut recording = flooded(|n, _| Level { heap: vec![(&QUEUE, 512.0 * n)], ..quiet() });
+    let whole = heap(&recording);
+    assert_eq!((whole.looks, whole.interval_bytes, whole.is_at_rest()), (13, 65_536, false));
+    // One more look within the last cycle, at twice as much: the floor is that of the look before it.
+    let last = recording.records.iter().rposition(|record| matches!(record, Record::Heap(_))).expect("a look");
+    let Record::Heap(mut look) = recording.records[last].clone() else { panic!("a look") };
+    look.live.iter_mut().for_each(|live| live.footprint *= 2.0);
+    recording.records.insert(last + 1, Record::Heap(look));
+    let more = heap(&recording);
+    assert_eq!((more.looks, more.stacks[0].after), (14, whole.stacks[0].after));
+}
+
+#[test]
+fn the_doubt_of_sampling_widens_a_figure_at_both_ends() {
+    let recording = flooded(|n, _| Level { heap: vec![(&QUEUE, 512.0 * n)], ..quiet() });
+    let passages = recording.passages();
+    let ground = Ground::of(&recording);
+    let looks = Looks::of(&passages[0], &ground).expect("looks");
+    let asked = Asked { growths: &[], time_driven: &BTreeMap::new(), collector: Collector::None };
+    let judge = Judge { looks: &looks, passage: &passages[0], asked: &asked };
+    let mut values = looks.all(&ground);
+    // So unsure that the figure's own limits are within the doubt.
+    values.iter_mut().for_each(|live| live.variance = 4e6_f64.powi(2));
+    let found = judge.of("x", &values);
+    let (per_op, per_hour) = (found.per_op.expect("a figure"), found.per_hour.expect("a pace"));
+    let window = found.window.expect("a window");
+    let reach = 1.959_964 * 4e6 * 2f64.sqrt() / (window.last.x - window.first.x);
+    for off in [per_op.value - per_op.low, per_op.high - per_op.value] {
+        assert!((off - reach).abs() < 1e-6 * reach, "{per_op:?} {reach}");
+    }
+    // A thousand operations in each cycle of 1.1 s.
+    let pace = per_hour.value / per_op.value;
+    assert!((pace / (3600.0 * 1000.0 / 1.1) - 1.0).abs() < 0.1, "{pace}");
 }
