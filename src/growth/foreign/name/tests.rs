@@ -93,6 +93,7 @@ fn totals_values_and_units_are_told_apart() {
         ("total_errors", Other),
         ("value_mb_x", Unknown),
         ("value_mb_mb", Memory),
+        ("value_kb", Value),
         ("value_foo", Unknown),
         ("threads_kb", Memory),
         ("threads", Count),
