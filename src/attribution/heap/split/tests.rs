@@ -6,6 +6,8 @@ use crate::attribution::tests::made_up::{self, judged, plan, subsystem};
 use crate::growth::Growth;
 use crate::sample::{AllocatorFigures, HeapCoverage, Moment, Named, SubsystemRules};
 
+mod ends;
+
 const UNTOLD: f64 = f64::INFINITY;
 
 /// A heap whose live blocks grew by so much, and private memory by so much.
