@@ -68,6 +68,11 @@ impl ScenarioFinding {
         self.growths.iter().filter(|growth| growth.goes_on() && Metric::GATED.contains(&growth.metric))
     }
 
+    /// Growth of private memory, where the allocator retains it.
+    pub fn retained(&self) -> Option<&Growth> {
+        self.growth(&Metric::Private).filter(|private| private.verdict == Verdict::Retained)
+    }
+
     /// Whether a peak rises only with private memory: it is then no finding of its own.
     pub fn is_echo(&self, growth: &Growth) -> bool {
         let private = self.growth(&Metric::Private).filter(|private| private.goes_on());
@@ -97,11 +102,11 @@ impl ScenarioFinding {
         self.heap = heap::finding(ground, passage, &heap::Asked { growths: &self.growths, time_driven, collector });
         let Some(heap) = &self.heap else { return };
         if heap.outlasts_collections() {
-            revised::needs_no_collection(&mut self.growths, heap, |metric| {
+            revised::judge_without_collections(&mut self.growths, heap, |metric| {
                 judge_metric(passage, metric, time_driven, Collector::None)
             });
         }
-        revised::is_retained(&mut self.growths, heap);
+        revised::mark_retained(&mut self.growths, heap);
     }
 }
 

@@ -89,7 +89,7 @@ pub struct Row {
     pub growth: f64,
     /// Whether it ends.
     pub verdict: Verdict,
-    /// How soon it wants mending.
+    /// How soon it should be fixed.
     pub priority: Option<Priority>,
     /// Where its code is: file and line where the heap tells, else as the scenario file says.
     pub source: Option<String>,

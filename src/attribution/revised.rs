@@ -18,7 +18,7 @@ pub(super) fn rises_with(growth: &Growth, private: &Growth) -> bool {
 
 /// Growth of private memory that is not ruled out becomes `retained` where the allocator is known to hold it, and so does what rises
 /// with it.
-pub(super) fn is_retained(growths: &mut [Growth], heap: &HeapFinding) {
+pub(super) fn mark_retained(growths: &mut [Growth], heap: &HeapFinding) {
     let grows = |growth: &Growth| matches!(growth.verdict, Verdict::Unbounded | Verdict::Inconclusive);
     let Some(private) = growths.iter().find(|growth| growth.metric == Metric::Private).filter(|it| grows(it)).cloned()
     else {
@@ -42,7 +42,7 @@ pub(super) fn is_retained(growths: &mut [Growth], heap: &HeapFinding) {
 }
 
 /// Growth of memory that was held back because no collection was seen stands: blocks that no collector frees are most of it.
-pub(super) fn needs_no_collection(
+pub(super) fn judge_without_collections(
     growths: &mut [Growth],
     heap: &HeapFinding,
     judge_anew: impl Fn(&Metric) -> Option<Growth>,
@@ -93,7 +93,7 @@ mod tests {
             ..rising(Metric::Rss, 9.0)
         });
         growths.push(Growth { verdict: Verdict::Flat, ..rising(Metric::Rss, 9.0) });
-        is_retained(&mut growths, &heap);
+        mark_retained(&mut growths, &heap);
         let seen: Vec<_> =
             growths.iter().map(|growth| (growth.verdict, growth.suspected, growth.more_cycles)).collect();
         let retained = (Verdict::Retained, false, None);
@@ -113,7 +113,7 @@ mod tests {
         ] {
             let mut growths =
                 [Growth { verdict, suspected, ..rising(Metric::Private, 100.0) }, rising(Metric::Rss, 90.0)];
-            is_retained(&mut growths, &heap);
+            mark_retained(&mut growths, &heap);
             let of_rss = if expected == Verdict::Retained { expected } else { Verdict::Unbounded };
             assert_eq!([growths[0].verdict, growths[1].verdict], [expected, of_rss]);
         }

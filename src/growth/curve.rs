@@ -158,11 +158,6 @@ impl Curve {
         }
     }
 
-    /// A curve of the same without values.
-    pub(super) fn without_points(&self) -> Self {
-        Self { metric: self.metric.clone(), axis: self.axis, points: Vec::new(), restarts: self.restarts.clone() }
-    }
-
     /// Where its axis ends.
     pub fn reach(&self) -> f64 {
         self.points.last().map_or(0.0, |last| last.x)

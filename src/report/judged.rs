@@ -181,7 +181,7 @@ pub fn picture(curves: &[Judged], panels: Vec<Panel>) -> ChartData {
 
 /// `3 curves: 1 unbounded, 2 flat`.
 fn tally(curves: &[Judged]) -> String {
-    let verdicts = [Verdict::Unbounded, Verdict::Inconclusive, Verdict::Retained, Verdict::Bounded, Verdict::Flat];
+    let verdicts = [Verdict::Unbounded, Verdict::Inconclusive, Verdict::Bounded, Verdict::Flat];
     let counts: Vec<String> = verdicts
         .into_iter()
         .map(|verdict| (verdict, curves.iter().filter(|curve| curve.growth.verdict == verdict).count()))

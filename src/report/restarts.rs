@@ -30,12 +30,12 @@ struct Lives {
     /// Starts after an end.
     started_again: usize,
     /// Of those that were looked at twice or more.
-    grew: Vec<Growth>,
+    grew: Vec<Gain>,
 }
 
 /// What a process grew by between its first and its last closer look.
 #[derive(Clone, Copy)]
-struct Growth {
+struct Gain {
     bytes: f64,
     seconds: f64,
 }
@@ -75,7 +75,7 @@ fn lives(records: &[Record]) -> BTreeMap<&str, Lives> {
                     let ended_s = at.seconds();
                     let lives = commands.entry(command).or_default();
                     lives.ended_after_s.push(ended_s - boot_s - started_s(process));
-                    lives.grew.extend(looks.remove(process).and_then(Growth::between));
+                    lives.grew.extend(looks.remove(process).and_then(Gain::between));
                 }
             }
             _ => {}
@@ -99,7 +99,7 @@ fn boot_s(records: &[Record]) -> f64 {
     noticed_s.min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-impl Growth {
+impl Gain {
     fn between((first, last): (Look, Look)) -> Option<Self> {
         let seconds = last.0 - first.0;
         (seconds > 0.0).then_some(Self { bytes: last.1 as f64 - first.1 as f64, seconds })
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn workers_that_grow_until_they_are_replaced_are_told_with_their_pace() {
         let seen = |grew: &[(f64, f64)]| {
-            let grew = grew.iter().map(|&(bytes, seconds)| Growth { bytes, seconds }).collect();
+            let grew = grew.iter().map(|&(bytes, seconds)| Gain { bytes, seconds }).collect();
             let lives = Lives { ended_after_s: vec![6.0; 5], started_again: 5, grew };
             lives.sentence("gunicorn").expect("it is told")
         };
@@ -226,8 +226,8 @@ mod tests {
 
     #[test]
     fn a_process_that_was_looked_at_once_tells_nothing() {
-        assert!(Growth::between(((3.0, 9), (3.0, 9))).is_none());
-        let grew = Growth::between(((3.0, 900), (5.0, 500))).expect("two looks");
+        assert!(Gain::between(((3.0, 9), (3.0, 9))).is_none());
+        let grew = Gain::between(((3.0, 900), (5.0, 500))).expect("two looks");
         assert_eq!((grew.bytes, grew.seconds), (-400.0, 2.0));
     }
 }

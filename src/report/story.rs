@@ -231,11 +231,8 @@ pub(super) fn headline(plan: &Plan, findings: &Findings, gate: &Gate) -> String 
 
 /// What the allocator retains: it fails no run, and may still fill the machine.
 fn retained(findings: &Findings) -> String {
-    let is_retained = |finding: &&ScenarioFinding| {
-        finding.growth(&Metric::Private).is_some_and(|private| private.verdict == Verdict::Retained)
-    };
-    let names: Vec<String> =
-        findings.scenarios.iter().filter(is_retained).map(|finding| finding.plan.name.clone()).collect();
+    let retain = findings.scenarios.iter().filter(|finding| finding.retained().is_some());
+    let names: Vec<String> = retain.map(|finding| finding.plan.name.clone()).collect();
     match names.as_slice() {
         [] => String::new(),
         names => format!("; private memory grows under {}, {RETAINED}", words::listed(names)),
@@ -308,7 +305,7 @@ fn crossed(plan: &Plan, findings: &Findings, gate: &Gate, tense: Tense) -> Optio
     });
     let clauses: Vec<String> = [subsystems, unclaimed, kept].into_iter().flatten().collect();
     match clauses.as_slice() {
-        [first, rest @ ..] if !rest.is_empty() => Some(format!("{first}; besides, {}", rest.join(", and "))),
+        [first, rest @ ..] if !rest.is_empty() => Some(format!("{first}; also, {}", rest.join(", and "))),
         [clause] => Some(clause.clone()),
         _ => match gate.checks.iter().filter(|check| check.standing == Standing::Crossed).count() {
             0 => None,

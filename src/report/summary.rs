@@ -227,7 +227,7 @@ pub struct LedgerRow {
     pub growth: f64,
     /// Whether it ends.
     pub verdict: Verdict,
-    /// How soon it wants mending.
+    /// How soon it should be fixed.
     pub priority: Option<Priority>,
     /// Where its code is.
     pub source: Option<String>,

@@ -135,14 +135,14 @@ pub(super) fn retained(report: &Report) -> Vec<String> {
 }
 
 fn retained_in(finding: &ScenarioFinding, limits: &[LimitTime]) -> Option<String> {
-    let private = finding.growth(&Metric::Private).filter(|private| private.verdict == Verdict::Retained)?;
+    let private = finding.retained()?;
     let unit = private.metric.unit();
     let each = private
         .per_op
         .map_or_else(String::new, |rate| format!(" by {} {}", unit.show(rate.value), words::per(private.axis)));
     let free = finding.heap.as_ref().and_then(|heap| heap.allocator).map_or_else(String::new, |(before, after)| {
         let show = |bytes: u64| unit.show(bytes as f64);
-        format!(" ({} in its arenas is free, {} before)", show(after.free_bytes), show(before.free_bytes))
+        format!(" ({} free in its arenas, {} before)", show(after.free_bytes), show(before.free_bytes))
     });
     let is_its = |time: &&LimitTime| {
         time.scenario == finding.plan.name && time.metric == private.metric.to_string() && time.pace == THIS_RUN

@@ -118,7 +118,7 @@ pub enum MemorySource {
 pub struct Subsystem {
     /// Its name.
     pub name: String,
-    /// How soon it wants mending when it grows.
+    /// How soon it should be fixed when it grows.
     pub priority: Option<Priority>,
     /// Where its code is.
     pub source: Option<String>,
@@ -140,7 +140,7 @@ pub struct SubsystemRules {
     pub tasks: Vec<String>,
 }
 
-/// How soon a finding wants mending.
+/// How soon a finding should be fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Priority {
     /// At once.

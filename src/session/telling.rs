@@ -1,6 +1,6 @@
 //! What a target that is only watched tells of itself meanwhile: numbers it exports, and the count of its operations.
 //!
-//! Exported numbers are read once a second, and seldomer where an answer takes long: at most one hundredth of the time
+//! Exported numbers are read once a second, and less often where an answer takes long: at most one hundredth of the time
 //! goes into it. A log is looked at five times a second. Reading is never broken off in the middle, so that the
 //! account of our own connections holds at every moment.
 

@@ -5,8 +5,8 @@ use super::looks::Looks;
 use crate::recording::Passage;
 use crate::sample::{Event, HeapEntry, Record};
 
-/// From this share of the samples on, frees that were missed bend the figures.
-const MANY: f64 = 0.01;
+/// From this share of the samples on, what was not seen of them bends the figures.
+pub(super) const MANY: f64 = 0.01;
 
 /// What a reader must know of the looks of a scenario.
 pub fn of(ground: &Ground<'_>, passage: &Passage<'_>, looks: &Looks<'_>) -> Vec<String> {

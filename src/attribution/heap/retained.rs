@@ -1,13 +1,12 @@
 //! Whether growth of private memory is the allocator's alone, and whether it is memory that no collector knows.
 
-use super::{HeapFinding, HeapStack, split};
+use super::remarks::MANY;
+use super::{HeapFinding, HeapFrame, HeapOwner, HeapStack, split};
 use crate::growth::Verdict;
 use crate::sample::{AllocatorFigures, HeapKind};
 
 /// What counts as most of the growth.
 const MOST_OF_IT: f64 = 0.5;
-/// From this share of the samples on, those that found no room hide what grows.
-const MANY_DROPPED: f64 = 0.01;
 /// Objects of a managed heap hold native memory until they are collected, and runtimes collect when that is much: V8 once it is
 /// 64 MiB more than before (`kExternalAllocationSoftLimit`). Less says nothing.
 const LEAST_UNCOLLECTED: f64 = 64.0 * 1024.0 * 1024.0;
@@ -20,11 +19,11 @@ const FREED_BY_A_COLLECTOR: [&str; 4] = ["ArrayBuffer", "BackingStore", "Unsafe_
 /// An allocator that was not asked may as well hold one large block that fills up.
 pub fn is_retained(heap: &HeapFinding) -> bool {
     let Some((account, grew)) = heap.account.zip(heap.private_growth) else { return false };
-    let grows = |owner: &super::HeapOwner| owner.kind == HeapKind::Block && owner.judged.verdict == Verdict::Unbounded;
+    let grows = |owner: &HeapOwner| owner.kind == HeapKind::Block && owner.judged.verdict == Verdict::Unbounded;
     let seen = heap.coverage;
     heap.allocator.is_some()
         && !heap.has_new_processes()
-        && seen.dropped_records as f64 <= MANY_DROPPED * seen.samples as f64
+        && seen.dropped_records as f64 <= MANY * seen.samples as f64
         && split::is_at_rest(heap)
         && heap.growth.high < MOST_OF_IT * grew
         && account.retained > MOST_OF_IT * grew
@@ -43,7 +42,7 @@ pub fn outlasts_collections(heap: &HeapFinding) -> bool {
 /// that the allocator's own word is needed too.
 pub fn uncollected(heap: &HeapFinding, is_injected: bool) -> f64 {
     let is_collected = |stack: &&HeapStack| {
-        let has = |frame: &super::HeapFrame| FREED_BY_A_COLLECTOR.iter().any(|part| frame.function.contains(part));
+        let has = |frame: &HeapFrame| FREED_BY_A_COLLECTOR.iter().any(|part| frame.function.contains(part));
         stack.kind == HeapKind::Block && stack.frames.iter().any(has)
     };
     let collected: f64 = heap.stacks.iter().filter(is_collected).map(|stack| stack.growth.high.max(0.0)).sum();
@@ -60,7 +59,7 @@ pub fn uncollected(heap: &HeapFinding, is_injected: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribution::heap::{Call, HeapFrame};
+    use crate::attribution::heap::Call;
     use crate::attribution::tests::heap_at_rest;
     use crate::growth::Estimate;
     use crate::sample::CodeAddress;
@@ -116,9 +115,9 @@ mod tests {
         }
     }
 
-    fn some_owner() -> crate::attribution::HeapOwner {
+    fn some_owner() -> HeapOwner {
         let heap = heap_at_rest();
-        crate::attribution::HeapOwner {
+        HeapOwner {
             name: "cache".into(),
             by: crate::attribution::OwnedBy::Function,
             kind: HeapKind::Block,

@@ -271,7 +271,7 @@ impl Split<'_> {
         }
         evidence.push(match self.heap.allocator {
             Some((before, after)) => format!(
-                "by its own account {} in its arenas is free, {} before",
+                "the allocator reports {} free in its arenas, {} before",
                 show_bytes(after.free_bytes as f64),
                 show_bytes(before.free_bytes as f64)
             ),

@@ -89,17 +89,19 @@ fn judge_since_fall(curve: &Curve, question: &Question, fallen: &Fallen, growth:
         unit.show(fallen.height),
         levels.join(", ")
     );
-    let floors = std::mem::take(&mut growth.floors);
     if judged.verdict == Verdict::Unbounded {
-        let reason = format!("grows without end since {told}: {}", judged.reason);
-        *growth = Growth { baseline: growth.baseline, reason, since: Some(fallen.t), floors, ..judged };
-    } else {
-        growth.floors = floors;
-        if judged.suspected && !growth.suspected {
-            reopen(growth, format!("rises since {told}: {}", judged.reason));
-            (growth.suspected, growth.since) = (true, Some(fallen.t));
-        }
+        grows_since(growth, judged, fallen.t, &told);
+    } else if judged.suspected && !growth.suspected {
+        reopen(growth, format!("rises since {told}: {}", judged.reason));
+        (growth.suspected, growth.since) = (true, Some(fallen.t));
     }
+}
+
+/// Takes the verdict on a stretch for that on the curve, whose floors are still shown.
+fn grows_since(growth: &mut Growth, judged: Growth, t: f64, since: &str) {
+    let reason = format!("grows without end since {since}: {}", judged.reason);
+    let (baseline, floors) = (growth.baseline, std::mem::take(&mut growth.floors));
+    *growth = Growth { baseline, reason, since: Some(t), floors, ..judged };
 }
 
 /// Whether a stretch is long enough to be judged by itself.
@@ -139,10 +141,7 @@ impl End<'_> {
             && judged.verdict == Verdict::Unbounded
             && onset.rise == Rise::Ramp
         {
-            let reason = format!("grows without end since {since}: {}", judged.reason);
-            let (baseline, floors) = (growth.baseline, std::mem::take(&mut growth.floors));
-            *growth = Growth { baseline, reason, since: Some(onset.t), floors, ..judged };
-            return;
+            return grows_since(growth, judged, onset.t, &since);
         }
         let is_half =
             2.0 * (stretch.points.last().map_or(0.0, |last| last.x)) >= curve.points.last().map_or(0.0, |last| last.x);
@@ -213,7 +212,7 @@ fn whole_life(curve: &Curve, points: Vec<Point>) -> Curve {
 
 /// A part of a curve as a curve of its own.
 fn part(curve: &Curve, points: Vec<Point>) -> Curve {
-    let mut part = Curve { points, ..curve.without_points() };
+    let mut part = Curve { metric: curve.metric.clone(), axis: curve.axis, points, restarts: None };
     let began = part.points.first().map_or(0.0, |point| point.t);
     part.points.iter_mut().for_each(|point| point.x = point.t - began);
     part.cut_into_short_windows();

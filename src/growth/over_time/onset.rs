@@ -16,7 +16,7 @@ const JUMP_SHARE: f64 = 0.7;
 /// The slope since a change beside that before it: what slows down has no onset.
 const STEEPER: f64 = 1.5;
 /// A change must stand so many standard deviations over the noise.
-const OVER_NOISE: f64 = 4.0;
+pub(super) const OVER_NOISE: f64 = 4.0;
 
 /// How a curve rises after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

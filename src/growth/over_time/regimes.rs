@@ -4,7 +4,7 @@
 //! level says nothing beside the one before. What fell once after it had risen may do so again, and is no change for good.
 
 use super::super::judge::Summary;
-use super::onset::{Piece, Sums, noise};
+use super::onset::{OVER_NOISE, Piece, Sums, noise};
 use crate::statistics::quantile::median;
 
 /// How often a part is cut in two: four parts at most.
@@ -15,12 +15,10 @@ const FEWEST_PIECES: usize = 10;
 const CLEAR: f64 = 0.4;
 /// ... which are so many times those of the noise at least.
 const OVER_NOISE_SQUARED: f64 = 2.0;
-/// A fall is so many standard deviations of the noise, ...
-const FALL_OVER_NOISE: f64 = 4.0;
-/// ... and this share of the range of the curve.
-const FALL_OF_RANGE: f64 = 0.2;
-/// An earlier part that rose by this share of the range, and was taken back, is a cycle's.
-const CYCLE_OF_RANGE: f64 = 0.2;
+/// A fall comes to this share of the range of the curve. An earlier part that rose by as much, and was taken back, is a cycle's.
+const OF_RANGE: f64 = 0.2;
+/// The part of a stretch that shows the level with which it begins, or ends.
+const ENDS: usize = 8;
 
 /// The last part of a curve, which began with a fall.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,9 +43,9 @@ pub(super) fn last_fall(pieces: &[Piece], summary: &Summary) -> Option<Fallen> {
     let highest = pieces.iter().map(|piece| piece.value).fold(f64::NEG_INFINITY, f64::max);
     let range = highest - lowest;
     let height = end(before)? - begin(last)?;
-    let is_fall = height >= (FALL_OVER_NOISE * noise).max(FALL_OF_RANGE * range);
+    let is_fall = height >= (OVER_NOISE * noise).max(OF_RANGE * range);
     let rose = |part: &&[Piece]| Some(end(part)? - begin(part)?);
-    let is_cycle = earlier.iter().filter_map(rose).any(|rise| rise >= CYCLE_OF_RANGE * range);
+    let is_cycle = earlier.iter().filter_map(rose).any(|rise| rise >= OF_RANGE * range);
     if !is_fall || is_cycle {
         return None;
     }
@@ -58,12 +56,12 @@ pub(super) fn last_fall(pieces: &[Piece], summary: &Summary) -> Option<Fallen> {
 
 /// The level with which a part begins.
 fn begin(part: &[Piece]) -> Option<f64> {
-    median(&values(&part[..part.len().div_ceil(8).max(2).min(part.len())]))
+    median(&values(&part[..part.len().div_ceil(ENDS)]))
 }
 
 /// The level with which it ends.
 fn end(part: &[Piece]) -> Option<f64> {
-    median(&values(&part[part.len() - part.len().div_ceil(8).max(2).min(part.len())..]))
+    median(&values(&part[part.len() - part.len().div_ceil(ENDS)..]))
 }
 
 fn values(pieces: &[Piece]) -> Vec<f64> {

@@ -38,7 +38,7 @@ pub fn preload(folder: &Path, interval_bytes: u64) -> Result<Vec<(OsString, OsSt
     preload_before(env::var_os("LD_PRELOAD"), &directory, &folder, interval_bytes)
 }
 
-/// [`preload`] for a target that is to preload `others` besides, whatever our own environment says, with the library and the
+/// [`preload`] for a target that is to preload `others` too, whatever our own environment says, with the library and the
 /// tables in two directories whose paths are absolute.
 ///
 /// # Errors

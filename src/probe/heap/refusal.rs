@@ -126,7 +126,7 @@ pub enum Refusal {
     },
     /// Yama allows descendants alone.
     #[error(
-        "the kernel lets nobody but parents attach (kernel.yama.ptrace_scope is 1); run with CAP_SYS_PTRACE, or launch the target \
+        "the kernel allows only a parent process to attach (kernel.yama.ptrace_scope is 1); run with CAP_SYS_PTRACE, or launch the target \
          with tidewatch run --heap, or set the value to 0"
     )]
     YamaParents,
@@ -138,7 +138,7 @@ pub enum Refusal {
     YamaAdmin,
     /// Yama allows nobody.
     #[error(
-        "the kernel lets nobody attach until it is started again (kernel.yama.ptrace_scope is 3); launch the target with tidewatch run --heap"
+        "the kernel allows no process to attach until the machine restarts (kernel.yama.ptrace_scope is 3); launch the target with tidewatch run --heap"
     )]
     YamaNobody,
     /// The kernel says no, for a reason that cannot be seen.

@@ -122,7 +122,7 @@ fn what_is_retained_is_not_said_to_be_a_leak() {
     assert_eq!(metrics, [Metric::Private, Metric::Peak]);
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in [
-        "live heap does not: the allocator retains it (21 MiB in its arenas is free, 0 B before); the memory limit of 512 MiB is met in",
+        "live heap does not: the allocator retains it (21 MiB free in its arenas, 0 B before); the memory limit of 512 MiB is met in",
         "retained +20.7 MiB",
     ] {
         assert!(words.contains(said), "{said}: {text}");

@@ -6,6 +6,8 @@ use crate::attribution::tests::made_up::{self, judged, plan, subsystem};
 use crate::growth::Growth;
 use crate::sample::{AllocatorFigures, HeapCoverage, Moment, Named, SubsystemRules};
 
+mod ends;
+
 const UNTOLD: f64 = f64::INFINITY;
 
 /// A heap whose live blocks grew by so much, and private memory by so much.
@@ -269,7 +271,7 @@ fn what_was_retained_tells_how_sure_that_is() {
     };
     let freed =
         "of it was freed by the program and not given back to the system, or lies between blocks in use; it is no leak";
-    let said = "by its own account 3 KiB in its arenas is free, 1 KiB before";
+    let said = "the allocator reports 3 KiB free in its arenas, 1 KiB before";
     let unasked = "the allocator was not asked: it is what is in no live block, stack or mapping";
     let grows = Standing::As(Verdict::Unbounded);
     let evidence = |share: &str, more: &[&str]| {

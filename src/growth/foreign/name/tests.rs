@@ -84,7 +84,7 @@ fn capitals_and_joined_words_are_taken_apart() {
 
 #[test]
 fn totals_values_and_units_are_told_apart() {
-    use Meaning::{Count, Counter, Memory, Operations, Other, Phase, Time, Unknown};
+    use Meaning::{Count, Counter, Memory, Operations, Other, Phase, Time, Unknown, Value};
     for (name, meaning) in [
         ("mem_total", Other),
         ("heap_memory_total", Counter),
@@ -93,6 +93,7 @@ fn totals_values_and_units_are_told_apart() {
         ("total_errors", Other),
         ("value_mb_x", Unknown),
         ("value_mb_mb", Memory),
+        ("value_kb", Value),
         ("value_foo", Unknown),
         ("threads_kb", Memory),
         ("threads", Count),

@@ -11,6 +11,7 @@
 //!
 //! The calls here block, for milliseconds usually and for seconds at worst.
 
+mod again;
 mod borrow;
 mod check;
 mod frame;
