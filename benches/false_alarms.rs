@@ -2,11 +2,14 @@
 //!
 //! `cargo xtask false-alarms [CLEAN] [--leaking N] [--from SEED] [--class NAME]` draws CLEAN curves of each clean class
 //! (2,000) and N of each leaking one (500), judges each as a session does, and prints a table. It fails on any false
-//! alarm. `--class NAME --seed N` prints that one curve as CSV, and its verdicts on standard error.
+//! alarm. `--class NAME --seed N` prints that one curve as CSV, and its verdicts on standard error. `--pictures FOLDER`
+//! draws a curve of each family, as docs/statistics.md shows them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers: it prints")]
 
 #[path = "../tests/curves/mod.rs"]
 mod curves;
+#[path = "false_alarms/pictures.rs"]
+mod pictures;
 #[path = "false_alarms/tally.rs"]
 mod tally;
 #[path = "false_alarms/words.rs"]
@@ -23,6 +26,13 @@ use self::words::{Task, Words};
 fn main() -> ExitCode {
     match Words::read(std::env::args().skip(1)) {
         Ok(Words { task: Task::Show { class, seed }, .. }) => show(class, seed),
+        Ok(Words { task: Task::Pictures(folder), .. }) => match pictures::write(&folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => {
+                eprintln!("false_alarms: could not write to {}: {problem}", folder.display());
+                ExitCode::from(3)
+            }
+        },
         Ok(words) => judge_all(&words),
         Err(problem) => {
             eprintln!("false_alarms: {problem}");

@@ -1,5 +1,7 @@
 //! The words that the program is called with.
 
+use std::path::PathBuf;
+
 use crate::curves::{Class, Truth, classes};
 
 const CLEAN: u64 = 2000;
@@ -16,6 +18,8 @@ pub enum Task {
         /// Of which seed.
         seed: u64,
     },
+    /// Draw every family into a folder.
+    Pictures(PathBuf),
 }
 
 /// What was asked.
@@ -31,7 +35,7 @@ pub struct Words {
 impl Words {
     /// Reads the words: `--name=value` or `--name value`. Cargo adds `--bench`.
     pub fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut class, mut seed) = (None, None);
+        let (mut class, mut seed, mut pictures) = (None, None, None);
         let mut read = Self { task: Task::Judge(None), from: 1, clean: CLEAN, leaking: LEAKING };
         let mut words = words.filter(|word| word != "--bench");
         while let Some(word) = words.next() {
@@ -50,13 +54,19 @@ impl Words {
                 "--from" => read.from = number()?,
                 "--seed" => seed = Some(number()?),
                 "--class" => class = Some(named(&value)?),
-                _ => return Err(format!("no option `{name}`: there are --leaking, --from, --class and --seed")),
+                "--pictures" => pictures = Some(PathBuf::from(&value)),
+                _ => {
+                    let options = "--leaking, --from, --class, --seed and --pictures";
+                    return Err(format!("no option `{name}`: there are {options}"));
+                }
             }
         }
-        read.task = match (class, seed) {
-            (Some(class), Some(seed)) => Task::Show { class, seed },
-            (None, Some(_)) => return Err("--seed needs --class".into()),
-            (class, None) => Task::Judge(class),
+        read.task = match (pictures, class, seed) {
+            (Some(folder), None, None) => Task::Pictures(folder),
+            (Some(_), ..) => return Err("--pictures goes with neither --class nor --seed".into()),
+            (None, Some(class), Some(seed)) => Task::Show { class, seed },
+            (None, None, Some(_)) => return Err("--seed needs --class".into()),
+            (None, class, None) => Task::Judge(class),
         };
         Ok(read)
     }
@@ -66,7 +76,7 @@ impl Words {
         match self.task {
             Task::Judge(Some(one)) => one.name == class.name,
             Task::Judge(None) => true,
-            Task::Show { .. } => false,
+            Task::Show { .. } | Task::Pictures(_) => false,
         }
     }
 

@@ -115,7 +115,7 @@ pub const WEEKS: [Week; 22] = [
         let (at, more) = (dice.between(0.1, 0.4) * s.length(), dice.scale(0.1, 1.0) * s.level);
         s.add(|t| if t > at { more } else { 0.0 });
     }),
-    Week::new("week_deploy_down", Truth::Clean, "a leak until a deploy mends it", |s, dice| {
+    Week::new("week_deploy_down", Truth::Clean, "a leak until a deploy that fixes it", |s, dice| {
         let (at, more) = (dice.between(0.3, 0.7) * s.length(), dice.scale(0.2, 2.0) * s.level);
         s.add(|t| if t < at { more * t / at } else { 0.0 });
     }),

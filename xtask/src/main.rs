@@ -30,7 +30,7 @@ cargo xtask servers         check the clean servers with default settings at --p
                             --profile dev|release [release]
 cargo xtask false-alarms    judge 2,000 made-up curves of each clean class and 500 of each other one;
                             fails on a false alarm. Words: CLEAN --leaking N --from SEED --class NAME;
-                            --class NAME --seed N prints one curve
+                            --class NAME --seed N prints one curve; --pictures FOLDER draws one of each family
 cargo xtask corpus DIR      judge the labelled curves of DIR/MANIFEST.json: forbidden verdicts, growth missed, coverage
 cargo xtask fuzz            feed damaged inputs to everything that reads untrusted bytes: --minutes N of each target [1],
                             --target recording|scenario|template|judge|metrics|image|maps|tables, --seed N
