@@ -1,6 +1,6 @@
 //! The steps of a series: places where what is never given back goes up.
 
-use crate::statistics::quantile::sigma_by_mad;
+use crate::statistics::quantile::{median, sigma_by_mad};
 use crate::statistics::series::suffix_minima;
 
 /// One step up.
@@ -31,14 +31,21 @@ pub(super) fn steps(x: &[f64], y: &[f64], least: f64) -> Vec<Step> {
     found
 }
 
-/// Steps that stand alone: over the noise from floor to floor and not part of a steady rise, which rises at
-/// neighbouring floors too.
+/// Steps that stand alone: over the noise from floor to floor, not part of a steady rise, which rises at neighbouring
+/// floors too, and up to a level above that of most floors since the last one. Back from a dip is no step.
 pub(super) fn isolated(x: &[f64], y: &[f64], quantum: f64) -> Vec<Step> {
     let kept = suffix_minima(y);
     let least = least_step(y, quantum);
     let rises = |to: usize| kept.get(to).is_some_and(|value| value - kept[to - 1] > least);
     let alone = |to: &usize| rises(*to) && !(*to > 1 && rises(to - 1)) && !rises(to + 1);
-    (1..kept.len()).filter(alone).map(|to| Step { to, x: x[to], height: kept[to] - kept[to - 1] }).collect()
+    let mut last = 0;
+    let is_new = |to: &usize| {
+        let since = &y[last..*to];
+        last = *to;
+        median(since).is_none_or(|usual| kept[*to] > usual)
+    };
+    let places = (1..kept.len()).filter(alone).filter(is_new);
+    places.map(|to| Step { to, x: x[to], height: kept[to] - kept[to - 1] }).collect()
 }
 
 /// A step must be this many standard deviations over the noise.
@@ -82,6 +89,21 @@ mod tests {
         // A rise that is no step leaves its neighbour alone.
         assert_eq!(found(&[0.0, 0.0, 4.0, 9.0, 9.0, 9.0, 9.0, 9.0], 4.0), [(3, 5.0)]);
         assert_eq!(found(&[0.0, 0.0, 5.0, 9.0, 9.0, 9.0, 9.0, 9.0], 4.0), [(2, 5.0)]);
+    }
+
+    #[test]
+    fn back_from_a_dip_is_no_step() {
+        let x: Vec<f64> = (0..9).map(f64::from).collect();
+        let found = |y: &[f64]| isolated(&x, y, 1.0).iter().map(|step| (step.to, step.height)).collect::<Vec<_>>();
+        let none: [(usize, f64); 0] = [];
+        assert_eq!(found(&[9.0, 9.0, 9.0, 3.0, 3.0, 9.0, 9.0, 9.0, 9.0]), none);
+        assert_eq!(found(&[9.0, 9.0, 9.0, 3.0, 3.0, 8.0, 8.0, 8.0, 8.0]), none);
+        assert_eq!(found(&[9.0, 9.0, 9.0, 3.0, 3.0, 12.0, 12.0, 12.0, 12.0]), [(5, 9.0)]);
+        // Most floors were low: it is the higher ones that were a bulge.
+        assert_eq!(found(&[9.0, 9.0, 3.0, 3.0, 3.0, 8.0, 8.0, 8.0, 8.0]), [(5, 5.0)]);
+        // Only what was there since the last step counts.
+        assert_eq!(found(&[3.0, 3.0, 9.0, 9.0, 9.0, 5.0, 9.0, 9.0, 9.0]), [(2, 2.0)]);
+        assert_eq!(found(&[3.0, 3.0, 3.0, 3.0, 9.0, 9.0, 9.0, 15.0, 15.0]), [(4, 6.0), (7, 6.0)]);
     }
 
     #[test]

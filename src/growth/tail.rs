@@ -269,6 +269,15 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_back_from_a_dip_is_no_step() {
+        // The level falls for a while; 5 MB more than before are another thing.
+        let back = |i: f64| if (30.0..33.0).contains(&i) { 55e6 } else { 60e6 };
+        let up = |i: f64| if i >= 30.0 { 60e6 } else { 55e6 };
+        assert!(asked(75, &MEMORY, back).is_ok(), "{:?}", asked(75, &MEMORY, back));
+        assert!(matches!(asked(75, &MEMORY, up), Err(Unrest::Loose(_))), "{:?}", asked(75, &MEMORY, up));
+    }
+
+    #[test]
     fn nothing_is_no_rest() {
         assert_eq!(tail(&[], &[], 0, &MEMORY), Err(Unrest::TooShort));
         assert_eq!(asked(4, &MEMORY, |_| 1.0), Err(Unrest::TooShort));
