@@ -24,7 +24,7 @@ cargo xtask soak [PART..]   the long matrices: rows, heap, none, all, single-lea
                             [default: every part]; --jobs=N runs N checks at once;
                             rows: --times=N of each form [5]; heap: --times=N, --only=NAME[,NAME]
 cargo xtask time-to-verdict how soon a leak of a known size is told: --times=N of each [10], --jobs=N,
-                            --only=bytes,descriptors,threads
+                            --only=bytes,descriptors,threads, --profile=dev; --beside=PROGRAM compares with another build
 cargo xtask servers         check the clean servers with default settings at --paces 2000,200,20, 90 s each; fails on a false
                             alarm or on more than one inconclusive scenario at a pace: --only NAME[,NAME], --jobs N,
                             --profile dev|release [release]

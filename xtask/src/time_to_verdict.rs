@@ -1,6 +1,6 @@
 //! How soon a leak of a known size is told, in seconds of the scenario.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -63,11 +63,26 @@ enum Form {
     Fixed,
 }
 
+/// Which tidewatch checks the fixture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Build {
+    This,
+    /// Another build, to compare with.
+    Other,
+}
+
 /// One check of the fixture.
 struct Job {
     leak: &'static Leak,
     form: Form,
     number: usize,
+    build: Build,
+}
+
+/// The programs of a run.
+struct Programs {
+    profile: Profile,
+    other: Option<PathBuf>,
 }
 
 /// What it came to: seconds of the scenario to the verdict, or what was wrong.
@@ -78,26 +93,30 @@ struct Outcome {
 
 /// Runs every leak (or those that are named), prints the times and their medians, and fails past the goals.
 pub fn run(words: &[&str]) -> Result<()> {
-    let (mut times, mut jobs, mut only, mut profile) = (TIMES, 1, Vec::new(), Profile::Release);
+    let (mut times, mut jobs, mut only) = (TIMES, 1, Vec::new());
+    let mut programs = Programs { profile: Profile::Release, other: None };
     for &word in words {
         let number = |text: &str| text.parse::<usize>().with_context(|| format!("`{word}` names no number"));
         match word.split_once('=') {
             Some(("--times", text)) => times = number(text)?,
             Some(("--jobs", text)) => jobs = number(text)?,
             Some(("--only", names)) => only = names_of(names)?,
-            Some(("--profile", name)) => profile = Profile::named(name)?,
-            _ => bail!("no word `{word}`; words are --times=N, --jobs=N, --only=NAME[,NAME] and --profile=dev"),
+            Some(("--profile", name)) => programs.profile = Profile::named(name)?,
+            Some(("--beside", program)) => programs.other = Some(PathBuf::from(program)),
+            _ => bail!(
+                "no word `{word}`; words are --times=N, --jobs=N, --only=NAME[,NAME], --profile=dev and --beside=PROGRAM"
+            ),
         }
     }
-    profile.build()?;
+    programs.profile.build()?;
     let leaks: Vec<&Leak> = LEAKS.iter().filter(|leak| only.is_empty() || only.contains(&leak.name)).collect();
-    let outcomes = side_by_side(queue(&leaks, times), jobs, |job| {
-        let outcome = Outcome { seconds: job.run(profile), job };
+    let outcomes = side_by_side(queue(&leaks, times, programs.other.is_some()), jobs, |job| {
+        let outcome = Outcome { seconds: job.run(&programs), job };
         outcome.print();
         outcome
     });
-    let mut failures: Vec<String> =
-        outcomes.iter().filter(|outcome| outcome.seconds.is_err()).map(|outcome| outcome.job.name()).collect();
+    let is_wrong = |outcome: &&Outcome| outcome.job.build == Build::This && outcome.seconds.is_err();
+    let mut failures: Vec<String> = outcomes.iter().filter(is_wrong).map(|outcome| outcome.job.name()).collect();
     println!();
     for leak in leaks {
         failures.extend(against_goal(leak, &outcomes));
@@ -116,28 +135,41 @@ fn names_of(names: &str) -> Result<Vec<&str>> {
     }
 }
 
-/// The longest first, so that the others run beside them where several may.
-fn queue(leaks: &[&'static Leak], times: usize) -> Vec<Job> {
+/// The longest first, so that the others run beside them where several may; the two builds in turn.
+fn queue(leaks: &[&'static Leak], times: usize, has_other: bool) -> Vec<Job> {
+    let builds: &[Build] = if has_other { &[Build::This, Build::Other] } else { &[Build::This] };
     leaks
         .iter()
         .flat_map(|&leak| {
             let times = if leak.once { times.min(1) } else { times };
-            let leaking = (1..=times).map(move |number| Job { leak, form: Form::Leaking, number });
-            leaking.chain([Job { leak, form: Form::Fixed, number: 1 }])
+            let leaking = (1..=times).flat_map(move |number| {
+                builds.iter().map(move |&build| Job { leak, form: Form::Leaking, number, build })
+            });
+            leaking.chain([Job { leak, form: Form::Fixed, number: 1, build: Build::This }])
         })
         .collect()
 }
 
-/// Prints the median of a leak; gives its name when that is past the goal.
+/// Prints the median of a leak, and its ratio to that of the other build; gives its name when the median is past the goal.
 fn against_goal(leak: &Leak, outcomes: &[Outcome]) -> Option<String> {
-    let of_leak =
-        outcomes.iter().filter(|outcome| outcome.job.leak.name == leak.name && outcome.job.form == Form::Leaking);
+    let medians = [Build::This, Build::Other].map(|build| median_of(leak, build, outcomes));
+    let [Some((runs, middle)), other] = medians else { return None };
+    print!("{:<12} median of {runs}: {middle:.1} s, goal {:.0} s", leak.name, leak.within_s);
+    match other {
+        Some((_, other)) => println!("; the other build {other:.1} s, ratio {:.2}", middle / other),
+        None => println!(),
+    }
+    (middle > leak.within_s).then(|| format!("the median of {} is {middle:.1} s", leak.name))
+}
+
+/// How many runs of a leak a build had, and the median of their seconds; `None` without a run.
+fn median_of(leak: &Leak, build: Build, outcomes: &[Outcome]) -> Option<(usize, f64)> {
+    let is_meant = |job: &Job| job.leak.name == leak.name && job.form == Form::Leaking && job.build == build;
+    let meant = outcomes.iter().filter(|outcome| is_meant(&outcome.job));
     // A run without a verdict took for ever.
     let mut seconds: Vec<f64> =
-        of_leak.map(|outcome| outcome.seconds.as_ref().map_or(f64::INFINITY, |seconds| *seconds)).collect();
-    let (runs, middle) = (seconds.len(), median(&mut seconds));
-    println!("{:<12} median of {runs}: {middle:.1} s, goal {:.0} s", leak.name, leak.within_s);
-    (middle > leak.within_s).then(|| format!("the median of {} is {middle:.1} s", leak.name))
+        meant.map(|outcome| outcome.seconds.as_ref().map_or(f64::INFINITY, |seconds| *seconds)).collect();
+    (!seconds.is_empty()).then(|| (seconds.len(), median(&mut seconds)))
 }
 
 impl Outcome {
@@ -152,23 +184,29 @@ impl Outcome {
 
 impl Job {
     fn name(&self) -> String {
-        match self.form {
-            Form::Leaking => format!("{} {}", self.leak.name, self.number),
-            Form::Fixed => format!("{} fixed", self.leak.name),
+        match (self.form, self.build) {
+            (Form::Leaking, Build::This) => format!("{} {}", self.leak.name, self.number),
+            (Form::Leaking, Build::Other) => format!("{} {} other", self.leak.name, self.number),
+            (Form::Fixed, _) => format!("{} fixed", self.leak.name),
         }
     }
 
-    fn run(&self, profile: Profile) -> Result<f64> {
+    fn run(&self, programs: &Programs) -> Result<f64> {
         let folder = scratch(&format!("verdict-{}", self.name()));
         let form = match self.form {
             Form::Leaking => "form=--leaking",
             Form::Fixed => "form=--fixed",
         };
-        let exit = Command::new(profile.program("tidewatch"))
+        let this = || programs.profile.program("tidewatch");
+        let program = match self.build {
+            Build::This => this(),
+            Build::Other => programs.other.clone().unwrap_or_else(this),
+        };
+        let exit = Command::new(program)
             .arg("check")
             .arg(root().join("fixtures/drip"))
             .args(["--scenario", self.leak.scenario, "--var", self.leak.var, "--var", form])
-            .args(profile.vars())
+            .args(programs.profile.vars())
             .arg("--out")
             .arg(&folder)
             .stdout(Stdio::null())
