@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::heap::{self, HeapFinding};
 use super::ledger::{self, Ledger};
-use super::revised;
+use super::{pool, revised};
 use crate::growth::{Activity, Axis, Collector, Curve, Estimate, Growth, Question, Verdict, growth_in_time, judge};
 use crate::recording::{Passage, Recording};
 use crate::sample::{
@@ -158,6 +158,7 @@ fn judge_passage(
         .filter(|metric| !is_axis(metric))
         .filter_map(|metric| judge_metric(passage, &metric, time_driven, collector))
         .collect();
+    pool::mark_bounded(&mut growths, passage);
     let activity = Activity::of(passage.records);
     if let Some(why) = activity.says_nothing(passage.plan.shape) {
         growths.iter_mut().for_each(|growth| growth.take_back(&why));

@@ -10,6 +10,7 @@ mod heap;
 mod ledger;
 mod owners;
 mod patterns;
+mod pool;
 mod revised;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -18,8 +18,13 @@ const LEAST_GROWTH: f64 = 1024.0 * 1024.0;
 pub(super) fn sentences(report: &Report) -> Vec<String> {
     let passages = report.recording.passages();
     let told = passages.iter().zip(&report.findings.scenarios).filter_map(|(passage, finding)| {
-        finding.growth(&Metric::Private).filter(|growth| growth.verdict != Verdict::Flat)?;
-        let sentence = holder(passage)?.sentence();
+        let growth = finding.growth(&Metric::Private).filter(|growth| growth.verdict != Verdict::Flat)?;
+        let holder = holder(passage)?;
+        // What is at rest did not grow in a process that only replaced another.
+        if holder.is_new && growth.verdict == Verdict::Bounded {
+            return None;
+        }
+        let sentence = holder.sentence();
         Some(if passages.len() > 1 { format!("{}: {sentence}", plain(&finding.plan.name)) } else { sentence })
     });
     told.collect()
