@@ -28,9 +28,9 @@ const RECYCLED: Service = Service {
 };
 
 impl Service {
-    /// Looks every second, and the ends of workers.
+    /// Looks every second from the hundredth on, and the ends of workers.
     fn records(&self) -> Vec<Record> {
-        let at = |second: f64| Moment((second * 1e6) as u64);
+        let at = |second: f64| Moment(((100.0 + second) * 1e6) as u64);
         let mut alive: Vec<(u32, f64)> = Vec::new();
         let (mut records, mut number) = (Vec::new(), 0);
         for second in (0..self.seconds).map(f64::from) {
@@ -59,7 +59,9 @@ impl Service {
     }
 
     fn bounds(&self) -> Option<String> {
-        let (plan, records) = (scenario("watch", Shape::Watch, None), self.records());
+        let (plan, mut records) = (scenario("watch", Shape::Watch, None), self.records());
+        // A look that did not weigh every process says nothing.
+        records.push(Record::Detail(Box::new(Detail { at: Moment(900_000_000), ..Detail::default() })));
         Pool::of(&Passage { plan: &plan, records: &records, end: None }).and_then(|pool| pool.bounds(&plan))
     }
 }
@@ -83,6 +85,44 @@ fn what_goes_on_in_spite_of_the_replacement_is_not() {
     ];
     for (what, service) in cases {
         assert_eq!(service.bounds(), None, "{what}");
+    }
+}
+
+#[test]
+fn as_many_are_weighed_as_four_rounds_and_eight_take() {
+    let cases: [(fn(f64) -> u32, u32, usize, bool); 6] = [
+        (|_| 1, 45, 7, false),
+        (|_| 1, 46, 8, true),
+        (|_| 2, 24, 7, false),
+        (|_| 2, 25, 8, true),
+        (|_| 4, 24, 13, false),
+        (|_| 4, 25, 16, true),
+    ];
+    for (workers, seconds, weighed, is_decided) in cases {
+        let service = Service { workers, seconds, ..RECYCLED };
+        let ended = service.records().iter().filter(|record| matches!(record, Record::Event { .. })).count();
+        assert_eq!((ended, service.bounds().is_some()), (weighed, is_decided), "{seconds} s");
+    }
+}
+
+#[test]
+fn one_early_heavy_worker_does_not_hide_that_the_others_get_heavier() {
+    let worker = |began: f64, age: f64| if began < 3.0 { 20.0 * MIB } else { (2.0 + began / 60.0 + age) * MIB };
+    assert_eq!(Service { worker, ..RECYCLED }.bounds(), None);
+}
+
+#[test]
+fn a_worker_may_be_a_fifth_older_than_any_that_ended() {
+    // Those that ended were there for 2.5 s from their first look to their end, or for 29.5.
+    let lives: [(fn(u32) -> f64, u32, bool); 4] = [
+        (|number| if number < 18 { 3.0 } else { 9.0 }, 56, true),
+        (|number| if number < 18 { 3.0 } else { 9.0 }, 57, false),
+        (|number| if number < 9 { 30.0 } else { 90.0 }, 301, true),
+        (|number| if number < 9 { 30.0 } else { 90.0 }, 304, false),
+    ];
+    for (life, seconds, is_decided) in lives {
+        let service = Service { life, seconds, workers: |_| 1, ..RECYCLED };
+        assert_eq!(service.bounds().is_some(), is_decided, "{seconds} s");
     }
 }
 
