@@ -6,6 +6,9 @@ use crate::sample::{Border, Mark, Memory, MemorySource, Moment, Plan, ProcessMem
 
 const MIB: f64 = 1024.0 * 1024.0;
 
+type Life = fn(u32) -> f64;
+type Workers = fn(f64) -> u32;
+
 /// Two workers that are replaced in turn, under a master.
 struct Service {
     /// What the master holds, by second.
@@ -13,9 +16,9 @@ struct Service {
     /// What a worker holds, by the second at which it began and its age.
     worker: fn(f64, f64) -> f64,
     /// How long the worker of a number lives.
-    life: fn(u32) -> f64,
+    life: Life,
     /// How many workers are there at once, by second.
-    workers: fn(f64) -> u32,
+    workers: Workers,
     seconds: u32,
 }
 
@@ -90,7 +93,7 @@ fn what_goes_on_in_spite_of_the_replacement_is_not() {
 
 #[test]
 fn as_many_are_weighed_as_four_rounds_and_eight_take() {
-    let cases: [(fn(f64) -> u32, u32, usize, bool); 6] = [
+    let cases: [(Workers, u32, usize, bool); 6] = [
         (|_| 1, 45, 7, false),
         (|_| 1, 46, 8, true),
         (|_| 2, 24, 7, false),
@@ -114,7 +117,7 @@ fn one_early_heavy_worker_does_not_hide_that_the_others_get_heavier() {
 #[test]
 fn a_worker_may_be_a_fifth_older_than_any_that_ended() {
     // Those that ended were there for 2.5 s from their first look to their end, or for 29.5.
-    let lives: [(fn(u32) -> f64, u32, bool); 4] = [
+    let lives: [(Life, u32, bool); 4] = [
         (|number| if number < 18 { 3.0 } else { 9.0 }, 56, true),
         (|number| if number < 18 { 3.0 } else { 9.0 }, 57, false),
         (|number| if number < 9 { 30.0 } else { 90.0 }, 301, true),
