@@ -128,7 +128,12 @@ impl Picture {
             let values = || column.iter().map(|point| at(point.value));
             let x = MARGIN as f64 + pixel(column[0].t);
             let (top, bottom) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
-            let _ = write!(path, "{x},{bottom:.1} {x},{top:.1} ");
+            let (top, bottom) = (format!("{top:.1}"), format!("{bottom:.1}"));
+            // As above.
+            let _ = write!(path, "{x},{bottom} ");
+            if top != bottom {
+                let _ = write!(path, "{x},{top} ");
+            }
         }
         let bottom = HEIGHT - MARGIN / 2;
         format!(

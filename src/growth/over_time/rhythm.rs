@@ -6,7 +6,6 @@
 
 use super::super::Point;
 use crate::statistics::quantile::median;
-use crate::statistics::sen;
 
 const DAY_S: f64 = 86_400.0;
 const HOURS: usize = 24;
@@ -17,7 +16,9 @@ const FEWEST_DAYS: f64 = 2.0;
 const FEWEST_FILLED: f64 = 0.7;
 /// The share of the days that the other days must tell of.
 const LEAST_TOLD: f64 = 0.75;
-const POLISHES: usize = 4;
+const POLISHES: usize = 8;
+/// The middle of the hours of a day.
+const MIDDAY: f64 = (HOURS as f64 - 1.0) / 2.0;
 /// Fewest hours with a sample of a day that is asked whether the other days tell of it.
 const FEWEST_HOURS: usize = 12;
 /// The wave must leave at most this share of the spread within days.
@@ -32,8 +33,8 @@ pub(super) fn taken_off(points: &[Point]) -> Option<Vec<Point>> {
 /// What each hour of the day adds.
 struct Wave {
     hours: [f64; HOURS],
-    /// The rise from day to day, for each hour.
-    per_hour: f64,
+    /// What each hour of a day rises by beside the wave, by day.
+    slopes: Vec<f64>,
 }
 
 impl Wave {
@@ -57,9 +58,10 @@ impl Wave {
             }
             let others = Self::polished(&floors, Some(day))?;
             // A step makes days rise from one to the next and none within: a wave that only undoes such a slope is none.
-            let before = [0.0, wave.per_hour].map(|slope| spread(&floors[day], &[0.0; HOURS], slope));
+            let slope = wave.slopes[day];
+            let before = [0.0, slope].map(|slope| spread(&floors[day], &[0.0; HOURS], slope));
             let before = before[0].min(before[1]);
-            let after = spread(&floors[day], &others.hours, wave.per_hour);
+            let after = spread(&floors[day], &others.hours, slope);
             asked += 1;
             told += u32::from(after < LEAVES * before);
         }
@@ -69,27 +71,27 @@ impl Wave {
     /// The wave of all days but one.
     fn polished(floors: &[[Option<f64>; HOURS]], left_out: Option<usize>) -> Option<Self> {
         let (mut days, mut hours) = (vec![f64::NAN; floors.len()], [0.0_f64; HOURS]);
+        let mut slopes = vec![0.0; floors.len()];
         let used = || floors.iter().enumerate().filter(|(number, _)| Some(*number) != left_out);
+        let rise = |slopes: &[f64], day: usize, hour: usize| slopes[day] * (hour as f64 - MIDDAY);
         for _ in 0..POLISHES {
             for (number, floors) in used() {
-                let left: Vec<f64> =
-                    floors.iter().zip(hours).filter_map(|(floor, hour)| Some((*floor)? - hour)).collect();
+                let left: Vec<f64> = (0..HOURS)
+                    .filter_map(|hour| Some(floors[hour]? - hours[hour] - rise(&slopes, number, hour)))
+                    .collect();
                 days[number] = median(&left).unwrap_or(f64::NAN);
             }
+            slopes = slopes_of(&days);
             for (hour, adds) in hours.iter_mut().enumerate() {
-                let left: Vec<f64> = used().filter_map(|(number, floors)| Some(floors[hour]? - days[number])).collect();
+                let left: Vec<f64> = used()
+                    .filter_map(|(number, floors)| Some(floors[hour]? - days[number] - rise(&slopes, number, hour)))
+                    .collect();
                 *adds = median(&left).unwrap_or(0.0);
             }
         }
-        let (x, y): (Vec<f64>, Vec<f64>) =
-            days.iter().enumerate().filter(|(_, day)| day.is_finite()).map(|(n, day)| (n as f64, *day)).unzip();
-        let per_hour = sen::slope(&x, &y).unwrap_or(0.0) / HOURS as f64;
-        for (hour, adds) in hours.iter_mut().enumerate() {
-            *adds -= per_hour * hour as f64;
-        }
         let middle = median(&hours)?;
         hours.iter_mut().for_each(|adds| *adds -= middle);
-        Some(Self { hours, per_hour })
+        Some(Self { hours, slopes })
     }
 
     /// What the wave adds at a time: between the middles of two hours it is on the line between them.
@@ -98,6 +100,31 @@ impl Wave {
         let (hour, part) = (place.floor() as usize % HOURS, place.fract());
         self.hours[hour] * (1.0 - part) + self.hours[(hour + 1) % HOURS] * part
     }
+}
+
+/// What each hour of a day rises by, as its level rises from the day before and to the day after: the smaller of both, so that
+/// a step between two days is no rise within them.
+fn slopes_of(days: &[f64]) -> Vec<f64> {
+    let known: Vec<(usize, f64)> = days.iter().copied().enumerate().filter(|(_, level)| level.is_finite()).collect();
+    let rises: Vec<f64> =
+        known.windows(2).map(|pair| (pair[1].1 - pair[0].1) / ((pair[1].0 - pair[0].0) * HOURS) as f64).collect();
+    let mut slopes = vec![0.0; days.len()];
+    for (place, (day, _)) in known.iter().enumerate() {
+        // At either end, the two rises next to it.
+        let from = place.saturating_sub(1).min(rises.len().saturating_sub(2));
+        slopes[*day] = match rises[from..].get(..2).unwrap_or(&rises) {
+            [before, after] if before * after > 0.0 => {
+                if before.abs() < after.abs() {
+                    *before
+                } else {
+                    *after
+                }
+            }
+            [only] => *only,
+            _ => 0.0,
+        };
+    }
+    slopes
 }
 
 /// The lowest value of each hour of each day.
@@ -165,7 +192,7 @@ mod tests {
     fn between_the_middles_of_two_hours_a_wave_is_on_the_line_between_them() {
         let mut hours = [0.0; HOURS];
         (hours[0], hours[1], hours[23]) = (8.0, 4.0, 6.0);
-        let wave = Wave { hours, per_hour: 0.0 };
+        let wave = Wave { hours, slopes: Vec::new() };
         for (hour, expected) in
             [(0.5, 8.0), (0.75, 7.0), (1.0, 6.0), (1.5, 4.0), (0.0, 7.0), (23.5, 6.0), (23.75, 6.5), (24.5, 8.0)]
         {
