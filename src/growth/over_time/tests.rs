@@ -248,6 +248,12 @@ fn a_life_of_few_seconds_is_cut_into_as_many_windows_as_its_samples_fill() {
         let windows = life.points.chunk_by(|a, b| a.cycle == b.cycle).count();
         assert_eq!((windows, life.points[1].x), (expected, apart), "{samples} {apart}");
     }
+    // Three samples in each of eleven seconds but the fourth: ten windows either way, of which those of a second are taken.
+    let seconds = (0..11).filter(|second| *second != 3).map(f64::from);
+    let times = seconds.flat_map(|second| [second, second + 0.3, if second < 10.0 { second + 0.6 } else { 11.0 }]);
+    let points = times.map(|t| Point { t, x: 0.0, value: 0.0, cycle: 0, phase: None }).collect();
+    let life = super::whole_life(&curve(1.0, |_| 0.0), points);
+    assert_eq!(life.points.chunk_by(|a, b| a.cycle == b.cycle).map(<[Point]>::len).collect::<Vec<_>>(), [3; 10]);
 }
 
 #[test]
