@@ -38,7 +38,7 @@ impl Rate {
         let mut slopes = Slopes::between(x, y)?;
         let net = MeanRate::of(x, y)?;
         let typical = slopes.median();
-        let rho = lag_one_autocorrelation(&residuals(x, y, typical)).clamp(-MOST_AUTOCORRELATION, MOST_AUTOCORRELATION);
+        let rho = lag_one_autocorrelation(&residuals(x, y, typical)).min(MOST_AUTOCORRELATION);
         let (slope_low, _) = slopes.interval(LEVEL, VARIANCE_FACTOR);
         let (low, high) = slopes.interval(LEVEL, VARIANCE_FACTOR.max((1.0 + rho) / (1.0 - rho)));
         let range = x[x.len() - 1] - x[0];

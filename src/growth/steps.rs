@@ -120,5 +120,6 @@ mod tests {
         let y = [0.0, -1.0, -1.0, 0.0, -1.0, -1.0, 0.0, -1.0, -1.0, 0.0];
         assert!((least_step(&y, 1.0) - 5.0 * 1.4826 / 2f64.sqrt()).abs() < 1e-9);
         assert_eq!(least_step(&y, 6.0), 6.0);
+        assert!((least_step(&y.map(|y| 100.0 + y), 1.0) - least_step(&y, 1.0)).abs() < 1e-9, "at any level");
     }
 }

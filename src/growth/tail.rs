@@ -166,7 +166,8 @@ fn at_rest(x: &[f64], y: &[f64], events: f64, cycles: usize, ground: &Ground) ->
     let may_creep = ground.unit == Unit::Bytes && cycles >= CREEP_FROM && bound <= ground.creep_bound;
     if rising_chance(y) < CREEP_CHANCE {
         // A creep that began or hastened lately is not the average of the whole stretch.
-        let late = sen::slope(&x[x.len() / 2..], &y[y.len() / 2..]).unwrap_or(0.0);
+        let half = y.len() / 2;
+        let late = sen::slope(&x[half..], &y[half..]).unwrap_or(0.0);
         let net = quarter_rate(x, y).max(late) + ground.slack;
         return if may_creep && net <= ground.creep { Ok((bound.max(net), true)) } else { Err(Unrest::Creeps(net)) };
     }
@@ -281,6 +282,19 @@ mod tests {
     fn nothing_is_no_rest() {
         assert_eq!(tail(&[], &[], 0, &MEMORY), Err(Unrest::TooShort));
         assert_eq!(asked(4, &MEMORY, |_| 1.0), Err(Unrest::TooShort));
+    }
+
+    #[test]
+    fn halves_may_differ_by_two_deviations_of_the_noise() {
+        // Values lie 10,000 below and above their middle in turn, a deviation of 14,826; one of the first half lies lower.
+        let x: Vec<f64> = (1..=20).map(|i| f64::from(i) * 1500.0).collect();
+        let found = |low: f64| {
+            let mut y: Vec<f64> = (0..20).map(|i| if i % 2 == 0 { -10_000.0 } else { 10_000.0 }).collect();
+            y[4] = -10_000.0 - low;
+            at_rest(&x, &y, 0.0, 20, &MEMORY).map(|(_, creeps)| creeps)
+        };
+        assert_eq!(found(29_652.0), Ok(false));
+        assert_eq!(found(29_653.0), Err(Unrest::Rises(1.0)));
     }
 
     #[test]

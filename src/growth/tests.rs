@@ -305,6 +305,21 @@ fn what_came_to_rest_and_rises_again_is_not_at_rest_any_more() {
     assert!(matches!(later.verdict, Verdict::Inconclusive | Verdict::Unbounded), "{}", later.reason);
 }
 
+#[test]
+fn a_verdict_is_taken_back_unless_growth_was_seen() {
+    let leak = asked(&run(Metric::Private, 1, 50, |x, _| 500.0 * x));
+    let mut taken_back = leak.clone();
+    taken_back.take_back("it was stopped");
+    assert_eq!((taken_back.verdict, taken_back), (Verdict::Unbounded, leak));
+    for value in [|_: f64| 2e7, |x: f64| 500.0 * x.min(12_000.0)] {
+        let mut growth = asked(&run(Metric::Private, 1, 15, |x, _| value(x)));
+        assert!(growth.is_decided() || growth.suspected, "{}", growth.reason);
+        growth.take_back("it was stopped");
+        assert_eq!((growth.verdict, growth.suspected), (Verdict::Inconclusive, false));
+        assert_eq!((growth.decided_at, growth.more_cycles, &*growth.reason), (None, None, "it was stopped"));
+    }
+}
+
 fn any_curve() -> impl Strategy<Value = Curve> {
     let value = prop_oneof![Just(0.0), 0.0..1e6f64, -1e18..1e18f64, Just(f64::MAX), Just(f64::MIN), Just(1e308)];
     let phase = prop_oneof![Just(None), Just(Some(Phase::Warmup)), Just(Some(Phase::Load)), Just(Some(Phase::Settle))];

@@ -172,6 +172,36 @@ mod tests {
         assert_eq!(test(&dips(21, 5)).map(|passed| passed.drop), Ok(0.5), "sixteen floors");
     }
 
+    /// A window of floors after as many low ones as are left out before it: twelve have no later window.
+    fn nine(floors: [f64; 9]) -> Result<Passed, Failure> {
+        test(&[[0.0; 3].as_slice(), &floors.map(|y| y * 1e5)].concat())
+    }
+
+    #[test]
+    fn a_rise_by_chance_of_one_in_14_000_is_no_trend() {
+        // Of the orders of nine floors, 9 have at most one pair that falls, 44 at most two: one in 40,320 and one in 8,247.
+        let passed = nine([1.0, 0.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]).expect("passes");
+        assert!((passed.chance - 9.0 / 362_880.0).abs() < 1e-12, "{}", passed.chance);
+        assert_eq!(nine([1.0, 0.0, 3.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0]), Err(Failure::NoTrend));
+    }
+
+    #[test]
+    fn a_rise_must_be_there_late() {
+        // The later half of sixteen floors has seven pairs of 28 that fall, or six: a chance of .054 or .031.
+        let early = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+        let late = |last: [f64; 8]| one_window(&axis(16), &[early, last].concat(), 0.1);
+        assert_eq!(late([11.0, 10.0, 9.0, 14.0, 13.0, 12.0, 16.0, 15.0]), Err(Failure::NoTrend));
+        assert!(late([11.0, 10.0, 9.0, 14.0, 13.0, 12.0, 15.0, 16.0]).is_ok());
+    }
+
+    #[test]
+    fn blocks_of_the_same_minimum_do_not_rise() {
+        // The last floor of the second of five blocks falls back to the first floor of all, or not as far.
+        let dips = |to: f64| one_window(&axis(16), &curve(16, |i| 1e5 * if i == 6.0 { to } else { i }), 4096.0);
+        assert_eq!(dips(1.0), Err(Failure::NoTrend));
+        assert!(dips(1.1).is_ok());
+    }
+
     #[test]
     fn the_blocks_rise_by_four_steps_at_least() {
         let floors = |rise: f64| {
@@ -189,6 +219,32 @@ mod tests {
         assert_eq!(test(&bulge(25e5 + 1.0)).map(|passed| passed.drop), Ok(0.5));
         let falls_back = |x: f64| x * 1e5 + if x == 16.0 || x == 26.0 { 25e5 + 1.0 } else { 0.0 };
         assert_eq!(test(&curve(40, falls_back)), Err(Failure::FallsBack));
+    }
+
+    #[test]
+    fn a_shape_that_slows_down_must_fit_better_by_two() {
+        // Between a logarithm and two slopes, the later of which goes on, with a fixed wobble. The share decides which fits.
+        let bends = |share_of_slopes: f64| {
+            let y = curve(40, |i| {
+                let u = i / 39.0;
+                let logarithm = (1.0 + 2.0 * u).ln();
+                let slopes = 1.4 * u.min(0.5) + 0.8 * (u - 0.5).max(0.0);
+                let wobble = 2e4 * ((i as usize * 7 % 5) as f64 - 2.0);
+                1e6 * ((1.0 - share_of_slopes) * logarithm + share_of_slopes * slopes) + wobble
+            });
+            let found = models::compare(&axis(40), &y, 4096.0, BROKEN_LINE_KEEPS).expect("enough floors");
+            let lead = found.steady.aicc - found.slowing.expect("it rises").aicc;
+            (lead, test(&y).map(|_| ()))
+        };
+        for (share, least, most, expected) in [
+            (0.5, 2.0, 4.0, Err(Failure::BetterShape(Shape::Saturating))),
+            (0.7, 0.0, 2.0, Ok(())),
+            (0.9, -2.0, 0.0, Ok(())),
+        ] {
+            let (lead, found) = bends(share);
+            assert!((least..most).contains(&lead), "{share}: {lead}");
+            assert_eq!(found, expected, "{share}");
+        }
     }
 
     #[test]

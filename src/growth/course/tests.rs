@@ -110,6 +110,16 @@ fn stairs_are_growth_once_a_new_step_came() {
 }
 
 #[test]
+fn what_came_to_rest_is_suspected_no_more() {
+    // A table that doubled at 8,000, 16,000 and 32,000 operations, and never again.
+    let table = |x: f64| 1e6 * 2f64.powf((x / 4000.0).log2().floor().clamp(0.0, 3.0));
+    let suspected = run(75, &question(), table);
+    assert!(suspected.decision.is_none() && suspected.suspects());
+    let rests = run(110, &question(), table);
+    assert!(rests.decision.is_some_and(|decision| !decision.is_growth()) && !rests.suspects(), "{rests:?}");
+}
+
+#[test]
 fn growth_is_contradicted_by_a_flatter_rise_over_as_many_cycles() {
     let rising = decided(20, Why::Rising { passed: PASSED, keeps: 1.0 });
     let after = |n: usize, slope: f64, last: f64| {

@@ -117,6 +117,16 @@ fn rest_is_told_with_its_bound_and_the_rise_before_it() {
              matters",
         ),
         (
+            Rest { creeps: true, bound: 100.0, ..rest },
+            "still creeps over the last 9,000 operations, but by at most 100 B per operation (95 %): below what \
+             matters",
+        ),
+        (
+            Rest { creeps: true, bound: 101.0, ..rest },
+            "still creeps over the last 9,000 operations, but by at most 101 B per operation (95 %); this run has too \
+             few operations, or too much noise, to rule out 100 B per operation",
+        ),
+        (
             Rest { after_growth: true, ..rest },
             "rose by 8 KiB early on, then came to rest; no rise in the last 9,000 operations: at most 12 B per \
              operation (95 %)",

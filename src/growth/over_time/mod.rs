@@ -28,10 +28,8 @@ use crate::units::show_duration;
 
 /// Fewest samples of a curve that is looked at in parts.
 const FEWEST_POINTS: usize = 40;
-/// The judged stretch after an onset has at least so many windows ...
+/// The judged stretch after an onset has at least so many windows, of a few samples each.
 const FEWEST_WINDOWS: u32 = 15;
-/// ... of so many samples each on average.
-const FEWEST_IN_WINDOW: usize = 3;
 
 /// Judges a curve over time. Nothing where it is none: operations are its axis, it has phases, or more can come.
 pub(super) fn judge(curve: &Curve, question: &Question) -> Option<Growth> {
@@ -106,8 +104,7 @@ fn grows_since(growth: &mut Growth, judged: Growth, t: f64, since: &str) {
 
 /// Whether a stretch is long enough to be judged by itself.
 fn is_long(stretch: &Curve) -> bool {
-    let windows = stretch.points.last().map_or(0, |point| point.cycle);
-    windows >= FEWEST_WINDOWS && stretch.points.len() >= FEWEST_IN_WINDOW * windows as usize
+    stretch.points.last().is_some_and(|point| point.cycle >= FEWEST_WINDOWS)
 }
 
 /// The end of a curve that is not quiet, or that is not decided as a whole.
@@ -161,7 +158,7 @@ impl End<'_> {
         }
         let height = self.summary.unit.show(onset.height);
         match onset.rise {
-            Rise::Jump if was_at_rest || growth.verdict == Verdict::Inconclusive && !growth.suspected => {
+            Rise::Jump if was_at_rest || !growth.suspected => {
                 let told = format!(
                     "rose by {height} at {since} and did not fall back: watch on to see whether it stays there"
                 );
@@ -173,7 +170,12 @@ impl End<'_> {
                 growth.since = Some(onset.t);
             }
             Rise::Ramp if was_at_rest => {
-                reopen(growth, format!("rises since {since}, by {height} so far: too short a stretch to judge"));
+                let next = if is_long(&stretch) {
+                    "watch on to see whether it goes on"
+                } else {
+                    "too short a stretch to judge"
+                };
+                reopen(growth, format!("rises since {since}, by {height} so far: {next}"));
                 (growth.suspected, growth.since) = (true, Some(onset.t));
             }
             Rise::Jump | Rise::Ramp => {}

@@ -142,13 +142,19 @@ mod tests {
     use super::*;
     use crate::units::Unit;
 
-    /// A sample a second, judged in steps of a quantum.
-    fn found(values: &[f64], quantum: f64) -> Option<Onset> {
+    const STEPS: Summary = Summary { noise: 0.0, quantum: 1.0, smallest: 0.0, unit: Unit::Bytes };
+
+    /// A sample a second.
+    fn points_from(t0: f64, values: &[f64]) -> Vec<Point> {
         let point =
-            |(n, value): (usize, &f64)| Point { t: n as f64, x: n as f64, value: *value, cycle: 1, phase: None };
-        let points: Vec<Point> = values.iter().enumerate().map(point).collect();
-        let summary = Summary { noise: 0.0, quantum, smallest: 0.0, unit: Unit::Bytes };
-        of(&points, &pieces(&points), &summary)
+            |(n, value): (usize, &f64)| Point { t: t0 + n as f64, x: n as f64, value: *value, cycle: 1, phase: None };
+        values.iter().enumerate().map(point).collect()
+    }
+
+    /// Judged in steps of a quantum.
+    fn found(values: &[f64], quantum: f64) -> Option<Onset> {
+        let points = points_from(0.0, values);
+        of(&points, &pieces(&points), &Summary { quantum, ..STEPS })
     }
 
     /// Twenty pieces of three samples.
@@ -245,6 +251,23 @@ mod tests {
         assert_eq!(is_steeper(10.0, 15.0), Some((Rise::Ramp, false)));
         assert_eq!(is_steeper(10.0, 16.0), Some((Rise::Ramp, true)));
         assert_eq!(is_steeper(-1.0, 10.0), Some((Rise::Ramp, true)));
+    }
+
+    #[test]
+    fn a_ramp_begins_where_two_lines_meet_whatever_the_clock_counts_from() {
+        // Hardly any rise, and then so steep a one that two levels would meet later.
+        let bends: Vec<f64> = (0..60).map(f64::from).map(|n| n.min(30.0) + 10.0 * (n - 30.0).max(0.0)).collect();
+        for t0 in [0.0, 1.7e9] {
+            let points = points_from(t0, &bends);
+            let onset = of(&points, &pieces(&points), &STEPS).expect("a change");
+            assert_eq!((onset.first, onset.rise), (30, Rise::Ramp), "{t0}");
+        }
+    }
+
+    #[test]
+    fn values_of_one_moment_have_no_line_but_their_mean() {
+        let sums = Sums::of([(5.0, 1.0), (5.0, 5.0), (6.0, 9.0)].into_iter());
+        assert_eq!((sums.around_line(0, 2), sums.around_line(0, 1), sums.around_line(1, 3)), (8.0, 0.0, 0.0));
     }
 
     #[test]

@@ -232,6 +232,32 @@ mod tests {
     }
 
     #[test]
+    fn days_with_samples_in_twelve_hours_are_asked() {
+        // 13 hours of the first day, 24 and 12: the first and the last are asked where each has twelve hours with a sample.
+        let days = |first: usize, last: usize| {
+            let mut points = samples(24 + 12 + 13, wave);
+            points.iter_mut().for_each(|point| point.t -= 2.0 * HOUR_S);
+            points.drain(37 + last - 1..48);
+            points.drain(1..1 + 13 - first);
+            assert_eq!(
+                hourly_floors(&points).iter().map(|day| day.iter().flatten().count()).collect::<Vec<_>>(),
+                [first, 24, last]
+            );
+            taken_off(&points).is_some()
+        };
+        assert!(days(12, 11) && days(11, 12));
+        assert!(!days(11, 11), "one day alone");
+    }
+
+    #[test]
+    fn a_steady_rise_within_a_day_is_no_spread() {
+        let rising: [Option<f64>; HOURS] = std::array::from_fn(|hour| Some(7.0 + 2.0 * hour as f64));
+        assert_eq!(spread(&rising, &[0.0; HOURS], 2.0), 0.0);
+        assert_eq!(spread(&rising, &std::array::from_fn(|hour| hour as f64), 1.0), 0.0);
+        assert_eq!(spread(&rising, &[0.0; HOURS], 1.0), 6.0);
+    }
+
+    #[test]
     fn the_floor_of_an_hour_is_its_lowest_sample() {
         let point =
             |hour: f64, value: f64| Point { t: 5.0 * DAY_S + hour * HOUR_S, x: 0.0, value, cycle: 1, phase: None };

@@ -68,6 +68,7 @@ fn a_late_rise_that_is_short_is_suspected() {
     let growth = judged(&curve(7.0, |day| 400.0 * (day - 6.8).max(0.0)));
     assert_eq!((growth.verdict, growth.suspected), (Verdict::Inconclusive, true), "{}", growth.reason);
     assert!(days_after_begin(&growth) > 6.5, "{:?}", growth.since);
+    assert!(growth.reason.ends_with("so far: too short a stretch to judge"), "{}", growth.reason);
 }
 
 #[test]
@@ -216,4 +217,98 @@ fn a_curve_of_forty_samples_is_looked_at_in_parts() {
         super::judge(&curve, &Question::about(&curve, None)).is_some()
     };
     assert_eq!([39, 40].map(is_judged), [false, true]);
+}
+
+/// A curve of so many samples in windows as a part of a curve has them.
+fn stretch(samples: usize) -> Curve {
+    let points = (0..samples).map(|n| Point { t: n as f64, x: n as f64, value: 0.0, cycle: 0, phase: None }).collect();
+    let mut stretch = Curve { metric: Metric::Private, axis: Axis::Seconds, points, restarts: None };
+    stretch.cut_into_short_windows();
+    stretch
+}
+
+#[test]
+fn a_stretch_of_45_samples_is_long_enough_to_judge() {
+    assert_eq!(
+        [0, 1, 44, 45, 1000].map(|samples| super::is_long(&stretch(samples))),
+        [false, false, false, true, true]
+    );
+}
+
+#[test]
+fn a_life_of_few_seconds_is_cut_into_as_many_windows_as_its_samples_fill() {
+    // A window of a second each, or of three samples each: what has more of them.
+    for (samples, apart, expected) in
+        [(30, 0.1, 10), (30, 0.35, 10), (30, 0.5, 14), (30, 1.0, 29), (30, 60.0, 30), (1000, 1.0, 50)]
+    {
+        let points = (0..samples)
+            .map(|n| Point { t: f64::from(n) * apart, x: 0.0, value: 0.0, cycle: 0, phase: None })
+            .collect();
+        let life = super::whole_life(&curve(1.0, |_| 0.0), points);
+        let windows = life.points.chunk_by(|a, b| a.cycle == b.cycle).count();
+        assert_eq!((windows, life.points[1].x), (expected, apart), "{samples} {apart}");
+    }
+    // Three samples in each of eleven seconds but the fourth: ten windows either way, of which those of a second are taken.
+    let seconds = (0..11).filter(|second| *second != 3).map(f64::from);
+    let times = seconds.flat_map(|second| [second, second + 0.3, if second < 10.0 { second + 0.6 } else { 11.0 }]);
+    let points = times.map(|t| Point { t, x: 0.0, value: 0.0, cycle: 0, phase: None }).collect();
+    let life = super::whole_life(&curve(1.0, |_| 0.0), points);
+    assert_eq!(life.points.chunk_by(|a, b| a.cycle == b.cycle).map(<[Point]>::len).collect::<Vec<_>>(), [3; 10]);
+}
+
+#[test]
+fn a_late_rise_below_an_earlier_high_is_suspected() {
+    // A hump on the second day, and a long and steep rise since the fifth that ends lower, or higher, than it.
+    let rises = |peak: f64| {
+        judged(&curve(7.0, |day| peak * (1.0 - (day - 1.0).abs() / 0.3).max(0.0) + 60.0 * (day - 5.0).max(0.0)))
+    };
+    let below = rises(150.0);
+    assert_eq!((below.verdict, below.suspected), (Verdict::Inconclusive, true), "{}", below.reason);
+    assert!(below.reason.starts_with("rises since 4 d 22 h after the first sample, by 10"), "{}", below.reason);
+    assert!(below.reason.ends_with("so far: watch on to see whether it goes on"), "{}", below.reason);
+    assert_eq!(rises(100.0).verdict, Verdict::Unbounded, "{}", rises(100.0).reason);
+}
+
+#[test]
+fn a_jump_with_half_of_the_curve_after_it_is_bounded() {
+    // The jump is the 505th sample.
+    let with = |samples: usize| {
+        let mut curve = curve(8.0, |day| if day >= 3.5 { 80.0 } else { 0.0 });
+        curve.points.truncate(samples);
+        curve.cut_into_windows();
+        judged(&curve)
+    };
+    let (half, less) = (with(1009), with(1008));
+    assert_eq!((half.verdict, half.since), (Verdict::Bounded, Some(1.7e9 + 3.5 * DAY)), "{}", half.reason);
+    assert_eq!((less.verdict, less.since), (Verdict::Inconclusive, Some(1.7e9 + 3.5 * DAY)), "{}", less.reason);
+}
+
+#[test]
+fn a_curve_that_is_not_decided_keeps_the_reason_of_the_whole() {
+    let slows_and_jumps = curve(7.0, |day| 25.0 * (1.0 + day).ln() + if day > 6.5 { 80.0 } else { 0.0 });
+    let rises_and_stops = curve(7.0, |day| 60.0 * (day - 4.0).clamp(0.0, 0.8));
+    for (curve, suspected, reason) in
+        [(slows_and_jumps, true, "growth is suspected since cycle 50"), (rises_and_stops, false, "no steady rise")]
+    {
+        let growth = judged(&curve);
+        let told = (growth.verdict, growth.suspected, growth.since);
+        assert_eq!(told, (Verdict::Inconclusive, suspected, None), "{}", growth.reason);
+        assert!(growth.reason.starts_with(reason), "{}", growth.reason);
+    }
+}
+
+#[test]
+fn what_fell_for_good_and_rises_late_is_suspected() {
+    let growth = judged(&curve(7.0, |day| match day {
+        day if day < 2.0 => 0.0,
+        day if day < 4.0 => 150.0,
+        day => 50.0 + 15.0 * (day - 6.0).max(0.0),
+    }));
+    assert_eq!((growth.verdict, growth.suspected), (Verdict::Inconclusive, true), "{}", growth.reason);
+    assert!((days_after_begin(&growth) - 4.0).abs() < 0.1, "{:?}", growth.since);
+    assert!(
+        growth.reason.starts_with("rises since 4 d after the first sample, when it fell by 100 MiB"),
+        "{}",
+        growth.reason
+    );
 }

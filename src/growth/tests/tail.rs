@@ -63,6 +63,13 @@ fn what_matters_says_what_may_creep_and_what_is_growth() {
 }
 
 #[test]
+fn a_detection_limit_takes_the_place_of_what_matters() {
+    let found = MEMORY.down_to(300.0);
+    assert_eq!((found.smallest, found.creep, found.creep_bound), (300.0, 150.0, 300.0));
+    assert_eq!((found.steps, found.least), (50.0, 50.0), "steps and the least growth are asked for as before");
+}
+
+#[test]
 fn the_tail_is_the_longest_share_of_the_operations_that_rests() {
     // Nine tenths of 60,000 operations lie after the fourth of 40 floors.
     let flat = |_: f64| 5e6;
@@ -156,6 +163,28 @@ fn memory_may_rise_by_its_step_or_its_noise_from_half_to_half() {
     assert_eq!(asked(40, &MEMORY, in_parts(27_000.0)), rest(3, 54_000.0, 1.0, true));
     let slack = Ground { slack: 2.0, ..MEMORY };
     assert_eq!(asked(40, &slack, in_parts(27_000.0)).map(|rest| rest.bound), Ok(3.0));
+    let just = Ground { creep: 1.0, ..MEMORY };
+    assert_eq!(asked(40, &just, in_parts(27_000.0)).map(|rest| rest.bound), Ok(1.0), "exactly what may creep");
+}
+
+#[test]
+fn what_came_soon_after_the_warm_up_is_counted_from_its_end() {
+    // Twenty floors of warm-up; a step of a cycle is early within a twentieth of the fifty cycles after it.
+    let found = |step: usize| {
+        let x: Vec<f64> = (1..=70).map(|i| f64::from(i) * 100.0).collect();
+        let y: Vec<f64> = (0..70).map(|i| if i < step { 15e6 } else { 35e6 }).collect();
+        tail(&x, &y, 50, &MEMORY)
+    };
+    for (step, is_rest) in [(19, true), (20, true), (21, true), (22, false), (24, false)] {
+        assert_eq!(found(step).is_ok(), is_rest, "{step}: {:?}", found(step));
+    }
+    // Of so few cycles no step is early, and the one to the first of them is none of a cycle.
+    let few = |step: usize| {
+        let x: Vec<f64> = (1..=15).map(|i| f64::from(i) * 1500.0).collect();
+        let y: Vec<f64> = (0..15).map(|i| if i < step { 15e6 } else { 35e6 }).collect();
+        tail(&x, &y, 12, &MEMORY).is_ok()
+    };
+    assert_eq!([few(2), few(3), few(4)], [true, true, false]);
 }
 
 #[test]

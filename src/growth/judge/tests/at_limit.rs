@@ -1,6 +1,7 @@
 //! Rest down to the growth that a run can detect, where nobody names a smaller one.
 
 use super::super::*;
+use super::{course, figures, ground, question, rest, series};
 use crate::growth::{Axis, Collector, Point};
 use crate::sample::{Metric, Phase};
 
@@ -102,4 +103,39 @@ fn detection_limit_is_no_large_share_of_the_level() {
     let noisy = curve(75, |cycle| 20e6 + 16e6 * noise(7, cycle));
     let growth = asked(&noisy, Demand::Usual, Budget::Spent);
     assert_eq!(growth.verdict, Verdict::Inconclusive, "{}", growth.reason);
+}
+
+#[test]
+fn detection_limit_is_asked_of_long_open_runs_of_memory_alone() {
+    // A level of 20 MB at the end of 33 cycles of 15.2 operations: a tenth of it is 4 kB per operation.
+    let quiet = curve(33, |_| 20e6);
+    let most = 0.1 * 20e6 / (33.0 * 15.2);
+    let found = |curve: &Curve, limit: f64, change: &dyn Fn(&mut Question, &mut Course)| {
+        let mut question = Question { smallest: 100.0, ..question(Demand::Usual) };
+        let mut course = course(|_| {});
+        change(&mut question, &mut course);
+        let figures = Figures { sensitivity: Some(limit), ..figures(None) };
+        detection_limit(curve, &question, &Series::of(&curve.floors()), &course, &figures)
+    };
+    let plain = |curve: &Curve, limit: f64| found(curve, limit, &|_, _| {});
+    assert_eq!(plain(&quiet, 200.0), Some(200.0));
+    assert_eq!(plain(&quiet, 100.0), None, "no more than what matters anyway");
+    assert_eq!(plain(&quiet, 1e9), Some(most));
+    assert_eq!(plain(&curve(32, |_| 20e6), 200.0), None, "too short");
+    assert_eq!(plain(&Curve { axis: Axis::Seconds, ..quiet.clone() }, 200.0), None);
+    assert_eq!(plain(&Curve { metric: Metric::Fds, ..quiet.clone() }, 200.0), None);
+    let suspicions = || {
+        let rises = series(0, 15, |x| 500.0 * x);
+        Course::run(&rises, &question(Demand::Named), &ground(Demand::Named)).suspicions
+    };
+    for change in [
+        &(|_: &mut Question, course: &mut Course| course.decision = Some(Decision { at: 33, seen: 33, why: rest(0) }))
+            as &dyn Fn(&mut Question, &mut Course),
+        &|_, course| course.suspicions = suspicions(),
+        &|_, course| course.before_cap = true,
+        &|question, _| question.demand = Demand::Named,
+        &|question, _| question.budget = Budget::Open,
+    ] {
+        assert_eq!(found(&quiet, 200.0, change), None);
+    }
 }

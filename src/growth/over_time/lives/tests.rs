@@ -74,6 +74,32 @@ fn a_fall_is_more_than_half_of_the_range_and_down_to_the_start() {
 }
 
 #[test]
+fn a_fall_is_more_than_eight_steps_of_the_metric() {
+    let lives_of = |metric: Metric, height: f64| {
+        let values = [ramp(30, 0.0, height), ramp(30, 0.0, height)].concat();
+        of(&Curve { metric, ..curve(&values) }).len()
+    };
+    for (metric, step) in [(Metric::Fds, 1.0), (Metric::Private, 4096.0)] {
+        assert_eq!([8.0, 8.5].map(|steps| lives_of(metric.clone(), steps * step)), [1, 2], "{metric:?}");
+    }
+}
+
+#[test]
+fn a_process_that_begins_or_ends_near_a_fall_is_a_restart() {
+    // Samples three seconds apart: six before the one, and six after the other. At least two seconds.
+    for (at, before, after, expected) in [
+        (94.0, 100.0, 103.0, true),
+        (93.9, 100.0, 103.0, false),
+        (109.0, 100.0, 103.0, true),
+        (109.1, 100.0, 103.0, false),
+        (98.0, 100.0, 100.1, true),
+        (97.9, 100.0, 100.1, false),
+    ] {
+        assert_eq!(is_near(&[1.0, at, 500.0], before, after), expected, "{at} {before} {after}");
+    }
+}
+
+#[test]
 fn what_falls_back_from_a_spike_was_no_life() {
     // A life of 30 samples, and one of 40 whose last quarter lies in the middle this high above the lowest.
     let spike = |level: f64| {
@@ -210,6 +236,20 @@ fn short_lives_do_not_vote() {
         let found = with_last("FFF", samples, seconds);
         assert!(found.reason.starts_with(reason), "{samples} {seconds}: {}", found.reason);
     }
+}
+
+#[test]
+fn a_latest_life_that_leaks_says_more_than_any_that_was_a_fifth_shorter() {
+    let with_last =
+        |seconds: f64| together(verdicts("FFU"), &[life(40, 90.0, 1.0), life(40, 100.0, 2.0), life(40, seconds, 3.0)]);
+    assert_eq!((with_last(120.0).verdict, with_last(120.0).since), (Verdict::Unbounded, Some(1000.0)));
+    assert_eq!(with_last(119.9).verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn short_latest_life_is_not_at_rest_where_all_last_no_time() {
+    let found = together(verdicts("FFF"), &[life(40, 0.0, 1.0), life(40, 0.0, 2.0), life(19, 0.0, 3.0)]);
+    assert!(found.reason.starts_with("at rest within 2 of the last 2 lives"), "{}", found.reason);
 }
 
 #[test]
