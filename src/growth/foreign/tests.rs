@@ -8,8 +8,10 @@ mod documents;
 mod formats;
 mod layout;
 mod logs;
+mod recognition;
 mod samples;
 mod subjects;
+mod tables;
 
 fn read(text: &str, unit: Unit) -> Result<Vec<Foreign>, CurveError> {
     read_curves(text.as_bytes(), &Query::of(unit))
