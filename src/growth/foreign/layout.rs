@@ -64,7 +64,6 @@ struct Known<'a> {
 /// What stands in the first rows of a column.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cells {
-    numbers: usize,
     amounts: usize,
     percents: usize,
     texts: usize,
@@ -98,13 +97,7 @@ impl Layout {
         } else {
             by.clone()
         };
-        let taken = |index: usize| {
-            times.contains(&index)
-                || labels.contains(&index)
-                || [operations, phase, cycle].contains(&Some(index))
-                || known[index].meaning == Meaning::Time
-        };
-        let candidates: Vec<&Known<'_>> = known.iter().filter(|known| !taken(known.index)).collect();
+        let candidates: Vec<&Known<'_>> = known.iter().filter(|known| !labels.contains(&known.index)).collect();
         let values = if asked.is_empty() {
             values(&candidates, &known, query)?
         } else {
@@ -136,10 +129,7 @@ impl<'a> Known<'a> {
             let text = row.cells.get(index).map_or("", String::as_str);
             match cell::read(text, decimal) {
                 Cell::Missing => {}
-                Cell::Number(number) => {
-                    cells.numbers += 1;
-                    cells.highest = cells.highest.max(number);
-                }
+                Cell::Number(number) => cells.highest = cells.highest.max(number),
                 Cell::Bytes(bytes) => {
                     cells.amounts += 1;
                     cells.highest = cells.highest.max(bytes);
@@ -164,7 +154,7 @@ impl<'a> Known<'a> {
     }
 
     fn is_percent(&self) -> bool {
-        self.meaning == Meaning::Percent || self.cells.percents > 0
+        self.name.meaning() == Meaning::Percent || self.cells.percents > 0
     }
 
     /// Holds numbers, as far as the first rows show.
@@ -297,8 +287,6 @@ fn values<'k, 'a>(
         [one] => return Ok(vec![one]),
         several => return Err(ambiguous(several)),
     }
-    let fixed: Vec<_> = memory.iter().copied().filter(|known| known.column.role == Role::Memory).collect();
-    let memory = if fixed.is_empty() { memory } else { fixed };
     let found = match query.resource {
         Some(Unit::Count) if !counts.is_empty() => counts,
         // The user knows better what they count than their names do.

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::io::{BufRead, Read};
 
 use super::CurveError;
-use super::sheet::is_stamp;
-use super::time::prefix;
+use super::time::{is_time_line, prefix};
 
 /// No line of a table comes near this; a longer one is something else.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -34,7 +33,7 @@ pub(super) struct Head<'a> {
 impl<'a> Head<'a> {
     pub fn of(text: &'a str) -> Self {
         let lines = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty());
-        Self { lines: lines.filter(|line| !is_stamp(line)).take(HEAD_LINES).collect() }
+        Self { lines: lines.filter(|line| !is_time_line(line)).take(HEAD_LINES).collect() }
     }
 
     /// The same without the time in front of each line, if its first lines have one.
@@ -116,7 +115,7 @@ impl<'r> Lines<'r> {
     /// Whether the present line is a time and nothing else, which is kept.
     fn take_stamp(&mut self) -> bool {
         let text = std::str::from_utf8(&self.line).unwrap_or_default();
-        let is = is_stamp(text);
+        let is = is_time_line(text);
         if is {
             self.stamp = Some(text.trim().to_owned());
         }

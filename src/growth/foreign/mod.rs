@@ -109,9 +109,6 @@ pub fn read_curves(mut input: impl BufRead, query: &Query) -> Result<Vec<Foreign
     let is_json = matches!(head.get(blank), Some(b'{' | b'['));
     let text = lines::as_text(&head).into_owned();
     let start = Head::of(&text);
-    if start.lines.is_empty() && (head.len() as u64) < lines::HEAD {
-        return Err(CurveError::Empty);
-    }
     let (format, stamps) = formats::recognise(&start)?;
     if format.only_memory && query.resource == Some(Unit::Count) {
         return Err(CurveError::line(

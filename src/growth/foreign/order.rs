@@ -51,7 +51,7 @@ pub(super) fn order(
     disorder: Disorder,
 ) -> Result<Ordered, GoesBack> {
     let mut done = Ordered::default();
-    if points.is_sorted_by(|a, b| a.t <= b.t) {
+    if points.is_sorted_by_key(|point| point.t) {
         return Ok(done);
     }
     if disorder == Disorder::Usual {
@@ -212,6 +212,7 @@ mod tests {
                 Some(&[day(364.0), day(365.0), day(366.0), day(367.0)]),
             ),
             (&[day(181.5), day(182.5), 0.0], Yearless, None),
+            (&[day(200.0), day(201.0), day(100.0)], Yearless, None),
             // An hour back, and on at the usual pace: four steps at most, and not at the second sample.
             (&[10_740.0, 10_800.0, 7200.0], Wall, Some(&[10_740.0, 10_800.0, 10_800.0])),
             (&[10_740.0, 10_800.0, 7440.0], Wall, Some(&[10_740.0, 10_800.0, 11_040.0])),

@@ -146,6 +146,7 @@ mod tests {
         // Times of day without a date are taken as they are.
         let clock = [32_400.0, 36_000.0, 39_600.0];
         assert_eq!(kept(&clock, Some("10:00"), None), clock[1..]);
+        assert_eq!(kept(&clock, Some("08:00"), None), clock);
         // A day after the start of a count is a day with a date.
         assert_eq!(kept(&[DAY_S, DAY_S + 60.0, 2.0 * DAY_S], Some("00:01"), None), [DAY_S + 60.0, 2.0 * DAY_S]);
     }

@@ -376,7 +376,7 @@ pub(super) fn plausible(value: f64) -> Result<(), String> {
         return Ok(());
     }
     let shown = if value.is_finite() { format!("value {value:e}") } else { "value".to_owned() };
-    let why = if value < 0.0 { "it is negative" } else { "it is more than 2^63" };
+    let why = if value.is_sign_negative() { "it is negative" } else { "it is more than 2^63" };
     Err(format!("{shown} is none that a process can have: {why}; correct it or take the line out"))
 }
 

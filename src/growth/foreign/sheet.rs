@@ -13,7 +13,7 @@ use super::order::Disorder;
 use super::query::Query;
 use super::series::{Doubt, Measure, Series, plausible};
 use super::subjects;
-use super::time::{Kind, Stamp, is_time_line, parse};
+use super::time::{Kind, Stamp, parse};
 use super::{CurveError, Foreign};
 use crate::growth::Point;
 use crate::sample::Phase;
@@ -193,7 +193,8 @@ impl<'q> Sheet<'q> {
                     Stamp { seconds, kind: Kind::Elapsed, day_first: None }
                 }
             };
-            let (scale, unit) = (value.measure.scale, value.measure.unit);
+            // In a table of many metrics each series has a unit of its own.
+            let Measure { scale, unit, .. } = self.series[series].measure;
             let read = cell::read(text, self.decimal);
             let (number, has_unit) = match (read, unit) {
                 (Cell::Missing, _) => {
@@ -286,7 +287,7 @@ impl<'q> Sheet<'q> {
         match name.meaning() {
             Meaning::Percent => return Err(percentage(metric)),
             Meaning::Count if self.query.resource.is_none() => measure.unit = Unit::Count,
-            Meaning::Memory if measure.unit == Unit::Bytes => {
+            Meaning::Memory => {
                 measure.scale = measure.scale.or_else(|| name.unit());
                 measure.doubt = Doubt::Unit;
             }
@@ -356,11 +357,6 @@ impl<'q> Sheet<'q> {
         }
         Ok(curves)
     }
-}
-
-/// Whether a line is nothing but a time, which belongs to the lines after it.
-pub(super) fn is_stamp(line: &str) -> bool {
-    line.len() < 80 && is_time_line(line)
 }
 
 pub(super) fn percentage(title: &str) -> String {

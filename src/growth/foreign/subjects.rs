@@ -99,6 +99,10 @@ fn join_lives(series: Vec<Series>, remarks: &mut Vec<String>) -> Vec<Series> {
             found.extend(group);
             continue;
         }
+        // A file that is newest first is turned round as a whole, later on.
+        if group.iter().any(is_newest_first) {
+            group.reverse();
+        }
         let lives = group.len();
         let mut whole = group.remove(0);
         whole.labels.retain(|(name, _)| !is_life(name));
@@ -115,6 +119,10 @@ fn join_lives(series: Vec<Series>, remarks: &mut Vec<String>) -> Vec<Series> {
 
 fn begin(series: &Series) -> f64 {
     series.span().map_or(0.0, |span| span.0)
+}
+
+fn is_newest_first(series: &Series) -> bool {
+    series.points.first().zip(series.points.last()).is_some_and(|(first, last)| last.t < first.t)
 }
 
 /// Processes that came and went are told, not judged.

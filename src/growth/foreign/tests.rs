@@ -4,8 +4,14 @@ use super::*;
 use crate::growth::{Axis, Point};
 use crate::sample::{Metric, Phase};
 
+mod documents;
 mod formats;
+mod layout;
+mod logs;
+mod recognition;
+mod samples;
 mod subjects;
+mod tables;
 
 fn read(text: &str, unit: Unit) -> Result<Vec<Foreign>, CurveError> {
     read_curves(text.as_bytes(), &Query::of(unit))
@@ -17,6 +23,36 @@ fn only(text: &str, unit: Unit) -> (Axis, Vec<(f64, f64)>) {
     let [one] = curves.as_slice() else { panic!("{} curves in {text}", curves.len()) };
     assert_eq!(one.series, None);
     (one.curve.axis, one.curve.points.iter().map(|point| (point.t, point.value)).collect())
+}
+
+/// The name of each curve, and the time and the value of its points.
+fn curves(text: &str, query: &Query) -> Vec<(String, Vec<(f64, f64)>)> {
+    let curves = read_curves(text.as_bytes(), query).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let points = |one: &Foreign| one.curve.points.iter().map(|point| (point.t, point.value)).collect();
+    curves.iter().map(|one| (one.series.clone().unwrap_or_default(), points(one))).collect()
+}
+
+/// The name and the number of points of each curve.
+fn counted(text: &str, query: &Query) -> Vec<(String, usize)> {
+    curves(text, query).into_iter().map(|(name, points)| (name, points.len())).collect()
+}
+
+fn refusal(text: &str, query: &Query) -> String {
+    read_curves(text.as_bytes(), query).map(|found| found.len()).expect_err(text).to_string()
+}
+
+/// A query that names these columns.
+fn columns(names: &[&str]) -> Query {
+    Query { columns: names.iter().map(|name| (*name).to_owned()).collect(), ..Query::default() }
+}
+
+fn by(names: &[&str]) -> Query {
+    Query { by: names.iter().map(|name| (*name).to_owned()).collect(), ..Query::default() }
+}
+
+/// A query about a file without times.
+fn every(seconds: f64) -> Query {
+    Query { every_s: Some(seconds), ..Query::default() }
 }
 
 #[test]

@@ -95,20 +95,14 @@ pub(super) fn is_time_line(text: &str) -> bool {
 
 /// How many bytes of a line are a time in front of the rest: as `ts` of moreutils writes it, or a shell loop.
 pub(super) fn prefix(line: &str) -> Option<usize> {
-    let mut ends = line.match_indices([' ', '\t']).map(|(at, _)| at).filter(|at| *at > 0);
-    let mut best = None;
-    for end in ends.by_ref().take(7) {
-        let text = line[..end].trim();
-        let inner = text.trim_matches(['[', ']']);
-        if inner.is_empty() || text.len() < line[..end].trim_start().len() {
-            continue;
-        }
-        if is_time_line(inner) {
-            // `09:00:00 12` is no longer time: a bare number only counts as a day or a year beside a month.
-            best = Some(end);
-        }
-    }
-    best
+    let begin = line.len() - line.trim_start().len();
+    let ends = line[begin..].match_indices([' ', '\t']).map(|(at, _)| begin + at);
+    let is_time = |end: &usize| {
+        let text = &line[begin..*end];
+        // `09:00:00 12` is no longer time: a bare number only counts as a day or a year beside a month.
+        !text.ends_with(char::is_whitespace) && is_time_line(text.trim_matches(['[', ']']))
+    };
+    ends.take(7).filter(is_time).last()
 }
 
 fn stamp(seconds: f64, kind: Kind) -> Stamp {
@@ -151,8 +145,8 @@ impl Parts {
     fn take(&mut self, token: &str) -> bool {
         let lower = token.trim_end_matches('.').to_ascii_lowercase();
         let begins = |names: &[&str]| {
-            let word = lower.chars().all(char::is_alphabetic) && lower.len() >= 3;
-            names.iter().position(|name| word && lower.starts_with(name))
+            let is_word = lower.chars().all(char::is_alphabetic);
+            names.iter().position(|name| is_word && lower.starts_with(name))
         };
         match lower.as_str() {
             "am" | "pm" => return self.afternoon.replace(lower == "pm").is_none(),
@@ -210,7 +204,6 @@ impl Parts {
             4 if self.month.is_some() && (self.clock.is_none() || self.weekday) => {
                 self.year.replace(number as i16).is_none()
             }
-            1 | 2 if self.month.is_some() || self.weekday => self.day.replace(number as u8).is_none(),
             1 | 2 => self.day.replace(number as u8).is_none(),
             _ => false,
         }
@@ -337,7 +330,7 @@ impl Clock {
 
 fn clock_number(text: &str) -> Option<f64> {
     let text = text.replace(',', ".");
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     text.parse().ok().filter(|_| plain)
 }
 
@@ -369,7 +362,7 @@ fn duration(text: &str) -> Option<f64> {
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).filter(|at| *at > 0)?;
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
         let number: f64 = rest[..digits].parse().ok()?;
         let letters = rest[digits..].find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len() - digits);
         seconds += number

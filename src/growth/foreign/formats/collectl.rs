@@ -9,7 +9,7 @@ use crate::growth::foreign::sheet::{Column, Role, Sheet};
 pub(super) const FORMAT: Format = Format { name: "collectl", sees, read, only_memory: true, stamps: Stamps::None };
 
 fn sees(head: &Head<'_>) -> bool {
-    head.any(|line| is_plot(line) || is_processes(line)) && head.any(|line| line.starts_with('#'))
+    head.any(|line| is_plot(line) || is_processes(line))
 }
 
 fn is_plot(line: &str) -> bool {

@@ -8,7 +8,7 @@ use crate::growth::foreign::cell::{self, Cell, Decimal};
 use crate::growth::foreign::lines::{Head, Lines, Stamps};
 use crate::growth::foreign::series::{Doubt, Measure, Zeros};
 use crate::growth::foreign::sheet::Sheet;
-use crate::growth::foreign::time::{Kind, Short, Stamp, parse};
+use crate::growth::foreign::time::{Short, Stamp, parse};
 use crate::units::Unit;
 
 pub(super) const FORMAT: Format = Format { name: "Java's GC log", sees, read, only_memory: true, stamps: Stamps::None };
@@ -39,9 +39,11 @@ pub(super) struct Collection<'a> {
 }
 
 fn collection(line: &str) -> Option<Collection<'_>> {
-    let is_new = line.contains("[gc") && line.contains("GC(");
-    let is_old = line.contains("[GC ") || line.contains("[Full GC");
-    if !(is_new || is_old) || line.contains("Pause Remark") || line.contains("Pause Cleanup") || line.contains("[CMS") {
+    let (is_collection, time) = match unified(line) {
+        Some(what) => (collects(what), new_time(line)),
+        None => (line.contains("[GC ") || line.contains("[Full GC"), old_time(line)),
+    };
+    if !is_collection {
         return None;
     }
     // Generations stand in brackets of their own: the whole heap does not.
@@ -49,8 +51,21 @@ fn collection(line: &str) -> Option<Collection<'_>> {
     let arrows = line.match_indices("->").filter(|(at, _)| is_whole(*at));
     let after = arrows.filter_map(|(at, _)| size(&line[..at], &line[at + 2..])).last()?;
     let full = line.contains("Full");
-    let time = if is_new { new_time(line) } else { old_time(line) };
     Some(Collection { time, after, full })
+}
+
+/// What a line of `-Xlog` says of a collection: the text after its number, `GC(7)`. Which decorations stand before it
+/// (`[gc]` is one) is up to the user.
+fn unified(line: &str) -> Option<&str> {
+    let (number, what) = line.split_once("GC(")?.1.split_once(") ")?;
+    number.parse::<u32>().ok().map(|_| what)
+}
+
+/// Whether the sizes on a line of `-Xlog` are of the whole heap after a collection. `-Xlog:gc*` prints those of
+/// generations and of classes too, each after its name and a colon.
+fn collects(what: &str) -> bool {
+    let before = what.split("->").next().unwrap_or_default();
+    !["Pause Remark", "Pause Cleanup"].iter().any(|pause| before.starts_with(pause)) && !before.contains(':')
 }
 
 /// What stands behind an arrow, if both sides are sizes and the whole is in brackets behind: `24M->4M(256M)`.
@@ -76,21 +91,17 @@ fn new_time(line: &str) -> Option<&str> {
 /// `2025-03-01T09:00:00.123+0000: 12.345: [GC ..`: the date, else the seconds since the start.
 fn old_time(line: &str) -> Option<&str> {
     let before = line.split("[GC").next()?.split("[Full GC").next()?;
-    before.split(": ").map(str::trim).find(|text| !text.is_empty() && parse(text, Short::HoursMinutes).is_some())
+    before.split(": ").map(str::trim).find(|text| parse(text, Short::HoursMinutes).is_some())
 }
 
 fn read(lines: &mut Lines<'_>, sheet: &mut Sheet<'_>) -> Result<(), CurveError> {
     let mut found = Collections::default();
     while let Some(line) = lines.advance()? {
         let Some(one) = collection(line.text) else { continue };
-        let stamp = match one.time.and_then(|text| parse(text, Short::HoursMinutes)) {
-            // A number in front of old logs is seconds since the start.
-            Some(stamp) => Stamp { kind: if stamp.kind == Kind::Number { Kind::Elapsed } else { stamp.kind }, ..stamp },
-            None => {
-                return Err(line.misfit(
-                    "is a collection without a time; log with `-Xlog:gc:file=gc.log:time,uptime` (JDK 8: -XX:+PrintGCDateStamps)",
-                ));
-            }
+        let Some(stamp) = one.time.and_then(|text| parse(text, Short::HoursMinutes)) else {
+            return Err(line.misfit(
+                "is a collection without a time; log with `-Xlog:gc:file=gc.log:time,uptime` (JDK 8: -XX:+PrintGCDateStamps)",
+            ));
         };
         found.samples.push((line.number, stamp, one.after, one.full));
     }

@@ -14,12 +14,9 @@ fn sees(head: &Head<'_>) -> bool {
     head.any(|line| used(line).is_some())
 }
 
-/// The bytes that a line tells as used.
+/// The bytes that a line tells as used of a total, which what classes take has not.
 fn used(line: &str) -> Option<f64> {
     let (before, rest) = line.split_once(" used ")?;
-    if before.contains("Metaspace") || before.contains("class space") {
-        return None;
-    }
     let total = before.trim_end().trim_end_matches(',').rsplit(' ').next()?;
     let has_total = before.contains(" total ") && matches!(cell::read(total, Decimal::Point), Cell::Bytes(_));
     let is_zgc = before.contains("ZHeap");

@@ -20,7 +20,7 @@ const DEEPEST: usize = 4;
 
 fn sees(head: &Head<'_>) -> bool {
     let first = head.first().trim_start();
-    first.starts_with(['{', '[']) && (first.contains('"') || head.lines.len() > 1) && head.any(holds_value)
+    first.starts_with(['{', '[']) && head.any(holds_value)
 }
 
 /// Whether a line has a key that can be a value.
@@ -33,28 +33,24 @@ fn holds_value(line: &str) -> bool {
 }
 
 fn read(lines: &mut Lines<'_>, sheet: &mut Sheet<'_>) -> Result<(), CurveError> {
-    let mut rows = Rows { begun: false };
     // A list may be one line, however long.
     if lines.rest().fill_buf().map_err(CurveError::Read)?.first() == Some(&b'[') {
         let line = lines.passed() + 1;
-        return read_document(lines, sheet, &mut rows, "", line, None);
+        return read_document(lines, sheet, "", line, None);
     }
     while let Some(line) = lines.advance()? {
         let text = line.text.trim();
-        if !text.starts_with('{') || !text.ends_with(['}', ',']) {
-            let (number, stamp, text) = (line.number, line.stamp.map(str::to_owned), text.to_owned());
-            return read_document(lines, sheet, &mut rows, &text, number, stamp.as_deref());
-        }
         match serde_json::from_str::<Value>(text.trim_end_matches(',')) {
             Ok(Value::Object(mut object)) => match sole_list(&mut object) {
-                Some(list) => rows.take_list(sheet, line.number, line.stamp, list)?,
-                None => rows.take(sheet, line.number, line.stamp, &object)?,
+                Some(list) => take_list(sheet, line.number, line.stamp, list)?,
+                None => take(sheet, line.number, line.stamp, &object)?,
             },
+            Ok(Value::Array(list)) => take_list(sheet, line.number, line.stamp, list)?,
             Ok(_) => return Err(line.misfit("is JSON, but no object with a time and a value")),
-            // The first lines of an object over several lines may end so too.
+            // The first line of a document over several lines.
             Err(error) if error.is_eof() => {
                 let (number, stamp, text) = (line.number, line.stamp.map(str::to_owned), text.to_owned());
-                return read_document(lines, sheet, &mut rows, &text, number, stamp.as_deref());
+                return read_document(lines, sheet, &text, number, stamp.as_deref());
             }
             Err(error) => return Err(line.misfit(format!("is not whole JSON: {error}"))),
         }
@@ -86,7 +82,6 @@ pub(super) fn whole(lines: &mut Lines<'_>, begun: &str, line: usize) -> Result<V
 fn read_document(
     lines: &mut Lines<'_>,
     sheet: &mut Sheet<'_>,
-    rows: &mut Rows,
     begun: &str,
     line: usize,
     stamp: Option<&str>,
@@ -100,7 +95,7 @@ fn read_document(
             },
             _ => return Err(CurveError::line(line, "is JSON, but no object with a time and a value")),
         };
-        rows.take_list(sheet, line, stamp, list)?;
+        take_list(sheet, line, stamp, list)?;
     }
     Ok(())
 }
@@ -115,48 +110,34 @@ fn sole_list(object: &mut Map<String, Value>) -> Option<Vec<Value>> {
     }
 }
 
-struct Rows {
-    begun: bool,
+fn take_list(sheet: &mut Sheet<'_>, line: usize, stamp: Option<&str>, list: Vec<Value>) -> Result<(), CurveError> {
+    list.into_iter().try_for_each(|item| match item {
+        Value::Object(object) => take(sheet, line, stamp, &object),
+        _ => Err(CurveError::line(line, "begins a list of JSON whose members are no objects")),
+    })
 }
 
-impl Rows {
-    fn take_list(
-        &mut self,
-        sheet: &mut Sheet<'_>,
-        line: usize,
-        stamp: Option<&str>,
-        list: Vec<Value>,
-    ) -> Result<(), CurveError> {
-        list.into_iter().try_for_each(|item| match item {
-            Value::Object(object) => self.take(sheet, line, stamp, &object),
-            _ => Err(CurveError::line(line, "begins a list of JSON whose members are no objects")),
-        })
+fn take(
+    sheet: &mut Sheet<'_>,
+    line: usize,
+    stamp: Option<&str>,
+    object: &Map<String, Value>,
+) -> Result<(), CurveError> {
+    let mut cells = Vec::new();
+    flatten("", object, 0, &mut cells);
+    if sheet.columns().is_empty() {
+        sheet.begin(line, Vec::new());
     }
-
-    fn take(
-        &mut self,
-        sheet: &mut Sheet<'_>,
-        line: usize,
-        stamp: Option<&str>,
-        object: &Map<String, Value>,
-    ) -> Result<(), CurveError> {
-        let mut cells = Vec::new();
-        flatten("", object, 0, &mut cells);
-        if !self.begun {
-            self.begun = true;
-            sheet.begin(line, Vec::new());
-        }
-        let known = |sheet: &Sheet<'_>, name: &str| sheet.columns().iter().any(|column| column.name == name);
-        let new: Vec<Column> =
-            cells.iter().filter(|(name, _)| !known(sheet, name)).map(|(name, _)| Column::by_name(name)).collect();
-        sheet.widen(new);
-        let find = |column: &Column| cells.iter().find(|(name, _)| *name == column.name);
-        let row: Vec<&str> =
-            sheet.columns().iter().map(|column| find(column).map_or("", |(_, text)| text.as_str())).collect();
-        let row: Vec<String> = row.into_iter().map(str::to_owned).collect();
-        let row: Vec<&str> = row.iter().map(String::as_str).collect();
-        sheet.row(line, stamp, &row)
-    }
+    let known = |sheet: &Sheet<'_>, name: &str| sheet.columns().iter().any(|column| column.name == name);
+    let new: Vec<Column> =
+        cells.iter().filter(|(name, _)| !known(sheet, name)).map(|(name, _)| Column::by_name(name)).collect();
+    sheet.widen(new);
+    let find = |column: &Column| cells.iter().find(|(name, _)| *name == column.name);
+    let row: Vec<&str> =
+        sheet.columns().iter().map(|column| find(column).map_or("", |(_, text)| text.as_str())).collect();
+    let row: Vec<String> = row.into_iter().map(str::to_owned).collect();
+    let row: Vec<&str> = row.iter().map(String::as_str).collect();
+    sheet.row(line, stamp, &row)
 }
 
 /// The members of an object as cells. Lists are no values.

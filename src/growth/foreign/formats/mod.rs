@@ -87,7 +87,7 @@ pub(super) fn recognise(head: &Head<'_>) -> Result<(&'static Format, Stamps), Cu
         return Ok((&prometheus::FORMAT, Stamps::None));
     }
     // A header behind a time is one that was printed again and again.
-    let is_header = |head: &Head<'_>| head.first().starts_with(|c: char| c.is_alphabetic() && c.is_uppercase());
+    let is_header = |head: &Head<'_>| head.first().starts_with(char::is_uppercase);
     let stamps = if stripped.as_ref().is_some_and(is_header) { Stamps::Prefixes } else { Stamps::Lines };
     Ok((&table::FORMAT, stamps))
 }

@@ -36,7 +36,7 @@ fn pairs(line: &str) -> Vec<(&str, &str)> {
         }
         let unit = rest.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
         let blanks = rest.len() - rest.trim_start().len();
-        let is_unit = !unit.is_empty() && blanks <= 1 && crate::growth::foreign::name::unit_named(unit).is_some();
+        let is_unit = blanks <= 1 && crate::growth::foreign::name::unit_named(unit).is_some();
         let end = if is_unit && !rest[blanks + unit.len()..].starts_with(['=', ':']) {
             number + blanks + unit.len()
         } else {
@@ -53,7 +53,7 @@ fn read(lines: &mut Lines<'_>, sheet: &mut Sheet<'_>) -> Result<(), CurveError> 
     while let Some(line) = lines.advance()? {
         let found = pairs(line.text);
         let again = found.iter().any(|(name, _)| sample.cells.iter().any(|(known, _)| known == name));
-        if again || (sample.stamp.as_deref() != line.stamp && !sample.cells.is_empty()) {
+        if again || sample.stamp.as_deref() != line.stamp {
             std::mem::take(&mut sample).put_into(sheet)?;
         }
         if sample.cells.is_empty() {
@@ -94,5 +94,29 @@ impl Sample {
         let row: Vec<String> = row.into_iter().map(str::to_owned).collect();
         let row: Vec<&str> = row.iter().map(String::as_str).collect();
         sheet.row(self.line, self.stamp.as_deref(), &row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_a_number_with_the_unit_behind_it() {
+        for (line, expected) in [
+            ("rss=5 fds: 6", &[("rss", "5"), ("fds", "6")][..]),
+            ("{ \"rss\": \"5\", heapUsed: 6 }", &[("rss", "5"), ("heapUsed", "6")]),
+            ("VmRSS:\t  204800 kB", &[("VmRSS", "204800 kB")]),
+            ("rss=5MB,fds=6", &[("rss", "5MB"), ("fds", "6")]),
+            // Two blanks part a value from what comes next, and a name is no unit.
+            ("rss=5  MB", &[("rss", "5")]),
+            ("rss=5 kb=7 m=8 g:9", &[("rss", "5"), ("kb", "7"), ("m", "8"), ("g", "9")]),
+            ("rss=5kb=7", &[("rss", "5")]),
+            ("rss=5 parsecs", &[("rss", "5")]),
+            ("rss=5 ", &[("rss", "5")]),
+            ("5=3 rss=abc fds=4 at=09:00:00", &[("fds", "4")]),
+        ] {
+            assert_eq!(pairs(line), expected, "{line}");
+        }
     }
 }

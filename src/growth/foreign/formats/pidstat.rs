@@ -15,7 +15,7 @@ fn sees(head: &Head<'_>) -> bool {
 /// The names of the columns behind the time, if a line is a header of pidstat.
 fn header(line: &str) -> Option<Vec<&str>> {
     let words: Vec<&str> = line.trim_start().trim_start_matches('#').split_whitespace().collect();
-    let at = words.iter().position(|word| ["UID", "USER", "PID"].contains(word)).filter(|at| *at > 0)?;
+    let at = words.iter().position(|word| ["UID", "USER", "PID"].contains(word))?;
     let is_time = words[0] == "Time" || words[0].contains(':');
     let has = |wanted: &str| words.contains(&wanted);
     (is_time && has("PID") && has("Command")).then(|| words[at..].to_vec())

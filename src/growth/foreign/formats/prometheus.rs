@@ -238,13 +238,10 @@ fn measure(name: Option<&str>, sheet: &Sheet<'_>) -> Result<Measure, String> {
             ));
         }
         (Meaning::Count, None) => (Unit::Count, Doubt::Settled),
-        (Meaning::Unknown | Meaning::Other, None) if name.is_some() && parts.unit().is_none() => {
-            (Unit::Bytes, Doubt::Meaning)
-        }
+        (Meaning::Unknown | Meaning::Other, None) => (Unit::Bytes, Doubt::Meaning),
         (_, resource) => (resource.unwrap_or(Unit::Bytes), Doubt::Settled),
     };
     let scale = sheet.query.unit.or_else(|| parts.unit()).filter(|_| unit == Unit::Bytes);
-    let zeros =
-        if parts.is(&["value"]) || parts.meaning() != Meaning::Memory { Zeros::Values } else { Zeros::NoProcess };
+    let zeros = if parts.meaning() == Meaning::Memory { Zeros::NoProcess } else { Zeros::Values };
     Ok(Measure { title, unit, scale, doubt, zeros })
 }

@@ -33,9 +33,6 @@ fn read(lines: &mut Lines<'_>, sheet: &mut Sheet<'_>) -> Result<(), CurveError> 
                 columns = fields.len() + 1;
                 let column = |name: &str| match name {
                     USED => Column::memory(name, 1024.0),
-                    name if name.starts_with("kb") => {
-                        Column { name: name.to_owned(), role: Role::Beside, unit: Some(1024.0) }
-                    }
                     name => Column::new(name, Role::Beside),
                 };
                 let time = Column::new("Time", Role::Time);

@@ -8,16 +8,13 @@ use super::Format;
 use super::by_blanks;
 use crate::growth::foreign::CurveError;
 use crate::growth::foreign::cell::Decimal;
-use crate::growth::foreign::lines::{Head, Line, Lines, Stamps};
+use crate::growth::foreign::lines::{Line, Lines, Stamps};
 use crate::growth::foreign::name::{Meaning, Name};
 use crate::growth::foreign::sheet::{Column, Role, Sheet};
 use crate::growth::foreign::time::{Short, parse};
 
-pub(super) const FORMAT: Format = Format { name: "a table", sees, read, only_memory: false, stamps: Stamps::Lines };
-
-fn sees(_: &Head<'_>) -> bool {
-    true
-}
+pub(super) const FORMAT: Format =
+    Format { name: "a table", sees: |_| true, read, only_memory: false, stamps: Stamps::Lines };
 
 /// What parts the fields of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +33,7 @@ impl Separator {
         match self {
             Self::Blanks => line.split_whitespace().collect(),
             Self::Char('|') => line.trim().trim_matches('|').split('|').map(str::trim).collect(),
-            Self::Char(c) if line.contains('"') => split_quoted(line, c).collect(),
-            Self::Char(c) => line.split(c).map(str::trim).collect(),
+            Self::Char(c) => split_quoted(line, c).collect(),
         }
     }
 }
@@ -59,7 +55,7 @@ fn read(lines: &mut Lines<'_>, sheet: &mut Sheet<'_>) -> Result<(), CurveError> 
     let table = loop {
         let Some(line) = lines.advance()? else { return Err(CurveError::Empty) };
         // Excel is told so what parts the fields.
-        if line.text.trim().len() <= 6 && line.text.trim().starts_with("sep=") {
+        if matches!(line.text.trim(), "sep=" | "sep=," | "sep=;" | "sep=|") {
             continue;
         }
         // Comments may stand above the table, and the names of its columns may be one.
@@ -111,13 +107,8 @@ impl Table {
     /// Begins with the names of the columns, or with the first row of two columns without names.
     fn begin(line: Line<'_>, sheet: &mut Sheet<'_>) -> Result<Self, CurveError> {
         let separator = Separator::of(line.text.trim());
-        let fields = separator.split(line.text);
+        let fields = together(line.text, 2).unwrap_or_else(|| separator.split(line.text));
         let is_time = |field: &&str| parse(field, Short::HoursMinutes).is_some();
-        let fields = if fields.len() > 2 && fields.iter().all(is_time) {
-            together(line.text, 2).unwrap_or(fields)
-        } else {
-            fields
-        };
         if !fields.iter().all(is_time) {
             return Ok(Self::named(line.text, line.number, sheet));
         }
@@ -151,10 +142,7 @@ impl Table {
     }
 
     fn is_header(&self, text: &str) -> bool {
-        !self.header.is_empty() && text.trim().trim_start_matches('#').trim() == self.header.trim()
-            || (self.separator == Separator::Blanks
-                && !self.header.is_empty()
-                && text.split_whitespace().eq(self.header.split_whitespace()))
+        text.split_whitespace().eq(self.header.split_whitespace())
     }
 
     fn take(&self, line: Line<'_>, sheet: &mut Sheet<'_>) -> Result<(), CurveError> {

@@ -67,6 +67,8 @@ fn capitals_and_joined_words_are_taken_apart() {
         ("IOps", &["i", "ops"]),
         ("aB", &["a", "b"]),
         ("ABC", &["abc"]),
+        ("ABc", &["abc"]),
+        ("gen2Heap", &["gen2heap"]),
         ("rssMiB", &["rss", "mib"]),
         ("rssKb", &["rss", "kb"]),
         ("fooKbytes", &["foo", "kbytes"]),

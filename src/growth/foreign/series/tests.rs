@@ -89,6 +89,7 @@ fn dates_are_read_so_that_samples_are_near_each_other() {
         (&[(40.0, Some(10.0)), (70.0, Some(11.0)), (12.0, None)], [10.0, 11.0, 12.0]),
         (&[(12.0, None), (40.0, Some(13.0)), (70.0, Some(14.0))], [12.0, 13.0, 14.0]),
         (&[(10.0, Some(20.0)), (11.0, Some(21.0)), (12.0, Some(22.0))], [10.0, 11.0, 12.0]),
+        (&[(40.0, Some(1.0)), (41.0, Some(5.0)), (42.0, Some(9.0))], [40.0, 41.0, 42.0]),
     ] {
         let mut found = Series::new(Vec::new(), measure(Unit::Bytes, Doubt::Settled));
         for (line, (t, other)) in (2..).zip(times) {
@@ -106,12 +107,12 @@ fn a_joined_life_brings_its_samples_lines_and_gaps() {
     let life = |t: f64, kind: Kind, other: Option<f64>| {
         let mut found = Series::new(Vec::new(), measure(Unit::Bytes, Doubt::Settled));
         found.push(2, Stamp { day_first: other, ..stamp(t, kind) }, point(t, 0.0, 1.0)).expect("a sample");
-        (found.missing, found.with_unit) = (2, 3);
+        (found.missing, found.with_unit) = (3, 3);
         found
     };
     let mut whole = life(1.0, Kind::Wall, Some(7.0));
     whole.join(life(2.0, Kind::Wall, Some(8.0)));
-    assert_eq!((whole.samples(), whole.missing, whole.with_unit, whole.lines.len()), (6, 4, 6, 2));
+    assert_eq!((whole.samples(), whole.missing, whole.with_unit, whole.lines.len()), (8, 6, 6, 2));
     assert_eq!((whole.span(), whole.day_first.as_deref()), (Some((1.0, 2.0)), Some(&[7.0, 8.0][..])));
     // One life that leaves nothing open decides for both.
     whole.join(life(3.0, Kind::Wall, None));
@@ -232,6 +233,12 @@ fn several_subjects_in_one_column_are_refused() {
     // Too few times, one subject, values that change as much from time to time as within one.
     assert!(of(4, &two).is_ok() && of(9, &|_| vec![5.0]).is_ok());
     assert!(of(9, &|n| vec![100.0 * n as f64, 100.0 * n as f64 + 50.0]).is_ok());
+    assert!(of(9, &|n| vec![n as f64, 7.0, 7000.0]).expect_err("three").contains("begins 3 samples at each time"));
+    // Up to four times as much between samples of one time as from one time to the next is one subject.
+    assert!(of(5, &|n| vec![n as f64, n as f64 + 6.0]).is_ok() && of(5, &|n| vec![n as f64, n as f64 + 7.0]).is_err());
+    assert!(of(5, &|_| vec![5.0, 5.0]).is_ok());
+    // A few times that come twice are one subject's.
+    assert!(of(20, &|n| if n.is_multiple_of(4) { two(n) } else { vec![100.0 + n as f64] }).is_ok());
     // Nine of ten times must have as many.
     let holes = |every: usize| move |n: usize| if n.is_multiple_of(every) { vec![500.0] } else { two(n) };
     assert!(of(20, &holes(10)).is_err() && of(20, &holes(9)).is_ok());
@@ -257,4 +264,25 @@ fn a_curve_is_over_operations_where_there_were_any() {
     let none = Query { since: crate::growth::foreign::Bound::parse("9s").ok(), ..Query::default() };
     let none = finished(series(measure(Unit::Count, Doubt::Settled), &at_pace(&[1.0, 2.0])), &none);
     assert!(none.expect_err("no sample").contains("no sample between"));
+}
+
+#[test]
+fn what_was_done_to_the_order_of_samples_is_told() {
+    let remarks = |kind: Kind, times: &[f64]| {
+        let mut found = Series::new(Vec::new(), measure(Unit::Count, Doubt::Settled));
+        for (line, t) in (2..).zip(times) {
+            found.push(line, stamp(*t, kind), point(*t, 0.0, 1.0)).expect("a sample");
+        }
+        finished(found, &Query::default()).expect("a curve").remarks
+    };
+    assert!(remarks(Kind::Number, &[1.0, 2.0, 3.0]).is_empty());
+    assert_eq!(remarks(Kind::Number, &[3.0, 2.0, 1.0]), ["the file is newest first and was turned round"]);
+    assert_eq!(
+        remarks(Kind::Wall, &[10_740.0, 10_800.0, 7260.0]),
+        ["an hour comes twice, as when summer time ends: the second one goes on after the first"]
+    );
+    assert_eq!(
+        remarks(Kind::Elapsed, &[0.0, 60.0, 120.0, 0.0, 60.0]),
+        ["its clock began again once: the time goes on"]
+    );
 }

@@ -109,6 +109,22 @@ fn lives_follow_each_other_only_where_one_ends_before_the_next_begins() {
 }
 
 #[test]
+fn lives_in_a_file_that_is_newest_first_are_one_curve_too() {
+    let text = lives(&[(9, "api", 0..10), (2, "api", 10..20)]);
+    let (header, rows) = text.split_once('\n').expect("a header");
+    let turned = rows.lines().rev().fold(format!("{header}\n"), |text, row| text + row + "\n");
+    let of = |text: &str| {
+        let curves = read_curves(text.as_bytes(), &Query::default()).expect("reads");
+        assert_eq!(curves.len(), 1, "{curves:?}");
+        curves[0].curve.points.iter().map(|point| (point.t, point.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&turned), of(&text));
+    // A life of one sample has no direction.
+    let short = lives(&[(9, "api", 0..1), (8, "api", 1..5)]);
+    assert_eq!(of(&short).iter().map(|(t, _)| *t).collect::<Vec<_>>(), [0.0, 1.0, 2.0, 3.0, 4.0]);
+}
+
+#[test]
 fn what_has_less_than_a_twentieth_of_the_samples_of_the_longest_is_left_out() {
     // How long the longest is, how long another one, and how many stay.
     for (longest, other, stay) in [(40, 2, 2), (40, 1, 1), (39, 1, 2), (60, 2, 1), (60, 3, 2)] {
@@ -154,6 +170,9 @@ fn subjects_add_up_and_figures_of_one_subject_do_not() {
     assert_eq!(sums(&figures, &Query::default()), of(&[("rss_mb", None), ("fds", None)]));
     let chosen = Query { columns: vec!["api-0 rss_mb".into(), "api-1 rss_mb".into()], ..Query::default() };
     assert_eq!(sums(&wide, &chosen), of(&[("api-0 rss_mb", None), ("api-1 rss_mb", None)]));
+    let answer =
+        r#"{"data":{"result":[{"metric":{"pod":"a"},"values":[[1,"3"]]},{"metric":{"pod":"b"},"values":[[1,"3"]]}]}}"#;
+    assert_eq!(sums(answer, &Query::default()), of(&[("{pod=\"a\"}", None), ("{pod=\"b\"}", None)]));
     let one = "time,rss_mb\n1,300\n2,301\n";
     assert_eq!(sums(one, &Query::default()), of(&[("", None)]));
 }
