@@ -113,13 +113,7 @@ fn slopes_of(days: &[f64]) -> Vec<f64> {
         // At either end, the two rises next to it.
         let from = place.saturating_sub(1).min(rises.len().saturating_sub(2));
         slopes[*day] = match rises[from..].get(..2).unwrap_or(&rises) {
-            [before, after] if before * after > 0.0 => {
-                if before.abs() < after.abs() {
-                    *before
-                } else {
-                    *after
-                }
-            }
+            [before, after] => before.clamp(after.min(0.0), after.max(0.0)),
             [only] => *only,
             _ => 0.0,
         };
@@ -172,6 +166,23 @@ mod tests {
     /// What an hour of the day adds.
     fn wave(hour: usize) -> f64 {
         [0.0, 3.0, 11.0, 40.0, 90.0, 70.0, 20.0, 5.0][(hour + 13) % 24 / 3]
+    }
+
+    #[test]
+    fn a_day_rises_as_its_level_does_from_the_day_before_and_to_the_day_after() {
+        let nan = f64::NAN;
+        for (days, expected) in [
+            (&[0.0, 0.0, 24.0, 48.0, 120.0][..], &[0.0, 0.0, 1.0, 1.0, 1.0][..]),
+            (&[0.0, -24.0, -72.0], &[-1.0; 3]),
+            // A step, and a spike.
+            (&[0.0, 0.0, 48.0, 48.0], &[0.0; 4]),
+            (&[0.0, 48.0, 0.0], &[0.0; 3]),
+            (&[0.0, 24.0], &[1.0; 2]),
+            (&[0.0, nan, 48.0, 72.0], &[1.0, 0.0, 1.0, 1.0]),
+            (&[7.0], &[0.0]),
+        ] {
+            assert_eq!(slopes_of(days), expected, "{days:?}");
+        }
     }
 
     #[test]
