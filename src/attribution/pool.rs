@@ -51,7 +51,8 @@ impl<'a> Pool<'a> {
 
     /// Why their replacement bounds what they hold; none where it does not.
     pub(super) fn bounds(&self, plan: &ScenarioPlan) -> Option<String> {
-        let (weights, lives) = self.workers_that_ended();
+        let seen = self.seen();
+        let (weights, longest) = self.workers_that_ended(&seen);
         let (early, late) = weights.split_at(weights.len() / 2);
         let heaviest = early.iter().copied().reduce(f64::max)?;
         let numbers: Vec<usize> = self.looks.iter().map(|look| self.workers(look).count()).collect();
@@ -59,7 +60,7 @@ impl<'a> Pool<'a> {
         let most = before.iter().max()?;
         let is_pool = weights.len() >= FEWEST_WEIGHED.max(ROUNDS * most) && after.iter().max()? <= most;
         let holds = rising_chance(&weights) > RISING_CHANCE && median(late)? <= heaviest;
-        if !is_pool || !holds || self.outlives(lives) {
+        if !is_pool || !holds || self.outlives(&seen, longest) {
             return None;
         }
         let stays = self.judge_what_stays(plan)?;
@@ -82,15 +83,20 @@ impl<'a> Pool<'a> {
         all.filter(|(process, _)| !self.stays.contains(process))
     }
 
-    /// What each worker weighed at the last look before its end, in the order of their ends; and how long the longest was there for
-    /// the looks, in seconds.
-    fn workers_that_ended(&self) -> (Vec<f64>, f64) {
-        let mut seen: HashMap<Process, (f64, f64)> = HashMap::new();
+    /// When each worker was first seen, in seconds, and what it weighed at its last look.
+    fn seen(&self) -> HashMap<Process, (f64, f64)> {
+        let mut seen = HashMap::new();
         for look in &self.looks {
             for (process, private) in self.workers(look) {
                 seen.entry(process).or_insert((look.at.seconds(), private)).1 = private;
             }
         }
+        seen
+    }
+
+    /// What each worker weighed at the last look before its end, in the order of their ends; and how long the longest was there for
+    /// the looks, in seconds.
+    fn workers_that_ended(&self, seen: &HashMap<Process, (f64, f64)>) -> (Vec<f64>, f64) {
         let ends = seen.iter().filter_map(|(process, (first, private))| {
             let end = self.ended.get(process)?;
             Some((*end, end - first, *private))
@@ -102,10 +108,9 @@ impl<'a> Pool<'a> {
     }
 
     /// Whether a worker of the last look has been there for longer than those that ended.
-    fn outlives(&self, longest: f64) -> bool {
+    fn outlives(&self, seen: &HashMap<Process, (f64, f64)>, longest: f64) -> bool {
         let Some(last) = self.looks.last() else { return false };
-        let first_seen = |process: Process| self.looks.iter().find(|look| self.workers(look).any(|it| it.0 == process));
-        let age = |process| first_seen(process).map_or(0.0, |first| last.at.seconds() - first.at.seconds());
+        let age = |process| seen.get(&process).map_or(0.0, |(first, _)| last.at.seconds() - first);
         self.workers(last).any(|(process, _)| age(process) > OUTLIVES * longest)
     }
 

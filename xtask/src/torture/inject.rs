@@ -105,10 +105,13 @@ impl Inject {
         ensure!(strays == (0, 0), "{} files and {} mappings are left after the next attach", strays.0, strays.1);
         Ok(())
     }
-}
 
-impl Attack for Inject {
-    fn case(&mut self, _number: u64, context: &Context, random: &mut Random) -> Result<Outcome> {
+    /// Nothing where no target runs.
+    fn send_target(&self, signal: Signal) -> Result<()> {
+        self.target.as_ref().map_or(Ok(()), |(target, _)| target.signal(signal))
+    }
+
+    fn strike_once(&mut self, context: &Context, random: &mut Random) -> Result<Outcome> {
         let pid = self.pid(context)?;
         let folder = context.scratch()?;
         let run = folder.path().join("run");
@@ -141,12 +144,23 @@ impl Attack for Inject {
         self.target_goes_on()?;
         Ok(Outcome::Held)
     }
+}
+
+impl Attack for Inject {
+    /// The target rests between its cases: it would keep the processors busy that the other attacks need.
+    fn case(&mut self, _number: u64, context: &Context, random: &mut Random) -> Result<Outcome> {
+        self.send_target(Signal::CONT)?;
+        let outcome = self.strike_once(context, random);
+        self.send_target(Signal::STOP)?;
+        outcome
+    }
 
     fn remark(&self) -> Option<String> {
         (self.struck > 0).then(|| format!("{} of {} signals came during the injection", self.met, self.struck))
     }
 
     fn finish(&mut self, context: &Context) -> Result<()> {
+        self.send_target(Signal::CONT)?;
         self.attach_cleans_up(context)?;
         self.target_goes_on()?;
         let Some((mut target, said)) = self.target.take() else { return Ok(()) };

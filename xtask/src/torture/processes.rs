@@ -41,6 +41,8 @@ impl Drop for Running {
         // Servers end their own children at SIGTERM. It may have ended by itself.
         if self.ended().is_ok_and(|status| status.is_none()) {
             let _ = self.signal(Signal::TERM);
+            // One that rests meets it when it goes on.
+            let _ = self.signal(Signal::CONT);
         }
         let _ = self.wait(Duration::from_secs(2));
         let _ = self.0.kill();
