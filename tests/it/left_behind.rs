@@ -35,7 +35,7 @@ fn scenario(folder: &Path, script: &str, within: &str, which: &str) -> PathBuf {
     let text = format!(
         "[target]\nlaunch = [\"sleep\", \"1000\"]\n\
          [[scenario]]\nname = \"a\"\nshape = \"flood\"\nworkers = 1\nwarmup = \"100ms\"\nload = {{ for = \"20ms\" }}\n\
-         settle = \"10ms\"\nmax_errors = \"100%\"\ncycles = {{ min = 10, max = 10 }}\n\
+         settle = \"10ms\"\nmax_errors = \"100%\"\ncycles = {{ min = 1000, max = 1000 }}\n\
          smallest = {{ memory = \"1GiB\", count = 100 }}\nstep = {step}\n{before_settle}\n"
     );
     std::fs::write(&path, text).expect("the scenario file");
